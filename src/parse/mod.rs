@@ -1,1 +1,1 @@
-//! Stub.
+//! Being built.
