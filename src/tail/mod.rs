@@ -5,7 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 /// Random name that a file gets at first sight and that a rotated copy inherits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize,
+)]
 pub struct FileId(pub [u8; 16]);
 
 /// Where reading a file is safely in the spool: everything before `offset` is there.
@@ -63,4 +65,15 @@ pub struct Settings {
     pub start: Start,
     /// How long an open record waits for a continuation.
     pub record_wait: Duration,
+}
+
+/// How complete a chunk of bytes is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flush {
+    /// More may come: the last record stays open.
+    No,
+    /// The wait for a continuation is over: the record of the last complete line is complete.
+    Idle,
+    /// The file is finished: everything is complete, also a line without its newline.
+    End,
 }
