@@ -49,12 +49,12 @@ pub(crate) fn of_ecs(csv: &str) -> Vec<FieldDef> {
     csv.lines().skip(1).filter_map(row).collect()
 }
 
-/// Own fields out of a `fields.toml`.
-pub(crate) fn of_file(reader: &mut Reader<'_>, table: &Table) -> Vec<FieldDef> {
-    let mut fields = Vec::new();
+/// Own fields out of a `fields.toml`, and the names of those whose text is put into upper case.
+pub(crate) fn of_file(reader: &mut Reader<'_>, table: &Table) -> (Vec<FieldDef>, Vec<String>) {
+    let (mut fields, mut upper) = (Vec::new(), Vec::new());
     for entry in &table.entries {
         let Some(inner) = reader.table(&entry.node) else { continue };
-        reader.known(inner, &format!("[\"{}\"]", entry.key), &["type", "array", "about"]);
+        reader.known(inner, &format!("[\"{}\"]", entry.key), &["type", "array", "case", "about"]);
         if !OWN_ROOTS.iter().any(|root| entry.key.starts_with(root)) {
             let message = format!("`{}` is no name for an own field", entry.key);
             let hint = format!("own fields begin with {}", OWN_ROOTS.join(" "));
@@ -67,9 +67,12 @@ pub(crate) fn of_file(reader: &mut Reader<'_>, table: &Table) -> Vec<FieldDef> {
         };
         let Some(ty) = reader.choice(ty, TYPES) else { continue };
         let array = reader.truth_at(inner, "array").unwrap_or(false);
+        if inner.node("case").and_then(|node| reader.choice(node, &[("upper", ())])).is_some() {
+            upper.push(entry.key.clone());
+        }
         fields.push(FieldDef { name: entry.key.clone(), ty, array });
     }
-    fields
+    (fields, upper)
 }
 
 /// All fields in the order of their ids: those that the stages name themselves, then the others by name.
