@@ -8,7 +8,9 @@
 //! Pure: no I/O, no clock (what a log does not say comes in as a [`Clock`]). Everything here is total: any bytes
 //! give a record, at worst one whose only part is `message`, the whole line.
 
+pub mod json;
 pub mod logfmt;
+mod names;
 pub mod record;
 pub mod template;
 pub mod time;

@@ -236,6 +236,49 @@ impl<'l> Record<'l> {
         Slice { start: narrow(start), end: narrow(self.arena.len()), arena: true }
     }
 
+    /// Appends the bytes of a slice to the arena.
+    pub(crate) fn append(&mut self, slice: Slice) {
+        if slice.arena {
+            let range = slice.range();
+            if range.start <= range.end && range.end <= self.arena.len() {
+                self.arena.extend_from_within(range);
+            }
+        } else {
+            let bytes = self.line.get(slice.range()).unwrap_or_default();
+            self.arena.extend_from_slice(bytes);
+        }
+    }
+
+    /// `prefix.name` in the arena.
+    pub(crate) fn join(&mut self, prefix: Slice, name: Slice) -> Slice {
+        let start = self.arena.len();
+        self.append(prefix);
+        self.arena.push(b'.');
+        self.append(name);
+        self.stored(start)
+    }
+
+    /// Whether a part has that name.
+    pub(crate) fn has(&self, name: Name) -> bool {
+        self.parts.iter().any(|part| match (part.name, name) {
+            (Name::Known(a), Name::Known(b)) => a == b,
+            (Name::Text(a), Name::Text(b)) => a.len() == b.len() && self.text(a) == self.text(b),
+            _ => false,
+        })
+    }
+
+    /// What [`Record::back_to`] returns to.
+    pub(crate) fn mark(&self) -> (usize, usize, bool) {
+        (self.parts.len(), self.arena.len(), self.cut)
+    }
+
+    /// Forgets what was added since then.
+    pub(crate) fn back_to(&mut self, (parts, arena, cut): (usize, usize, bool)) {
+        self.parts.truncate(parts);
+        self.arena.truncate(arena);
+        self.cut = cut;
+    }
+
     pub(crate) fn set_cut(&mut self) {
         self.cut = true;
     }
