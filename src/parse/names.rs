@@ -174,7 +174,8 @@ impl Names {
         }
         let prefix = self.prefixes.iter().find(|(from, _)| name.starts_with(from));
         let Some((from, to)) = prefix else { return (Name::Text(written), required) };
-        let rest = Slice { start: written.start + u32::try_from(from.len()).unwrap_or(0), ..written };
+        let rest =
+            Slice { start: written.start + u32::try_from(from.len()).unwrap_or(0), ..written };
         if rest.is_empty() {
             return (Name::Text(written), required);
         }

@@ -23,9 +23,8 @@ fn parsed(line: &[u8]) -> String {
         Scalar::Text(slice) => String::from_utf8_lossy(record.text(slice)).into_owned(),
         other => format!("{other:?}"),
     };
-    let part = |part: &super::super::record::Part| {
-        format!("{}={}", record.name(part), show(part.value))
-    };
+    let part =
+        |part: &super::super::record::Part| format!("{}={}", record.name(part), show(part.value));
     record.parts().iter().map(part).collect::<Vec<_>>().join("|")
 }
 
@@ -35,18 +34,27 @@ fn objects_are_flattened() {
         ("{}", ""),
         (" {} \r", ""),
         ("\u{feff}{\"a\":1}", "a=Long(1)"),
-        (r#"{"log":{"level":"x","origin":{"line":3}},"b":true}"#, "log.level=x|log.origin.line=Long(3)|b=Boolean(true)"),
+        (
+            r#"{"log":{"level":"x","origin":{"line":3}},"b":true}"#,
+            "log.level=x|log.origin.line=Long(3)|b=Boolean(true)",
+        ),
         (r#"{"log.level": "x", "log": {"level": "y"}}"#, "log.level=x"),
         (r#"{"a":1,"a":2}"#, "a=Long(1)"),
         (r#"{"a":[1,"x",null,{"b":[2]},[3]],"c":[]}"#, r#"a=Long(1)|a=x|a=Null|a={"b":[2]}|a=[3]"#),
-        (r#"{"a":-0.5e1,"b":123456789012345678901,"c":-9223372036854775807}"#, "a=Double(-5.0)|b=123456789012345678901|c=Long(-9223372036854775807)"),
+        (
+            r#"{"a":-0.5e1,"b":123456789012345678901,"c":-9223372036854775807}"#,
+            "a=Double(-5.0)|b=123456789012345678901|c=Long(-9223372036854775807)",
+        ),
         (r#"{"a":"\u00e9\n\t\"\\\/\ud83d\ude00"}"#, "a=é\n\t\"\\/😀"),
         (r#"{"a":"\ud83d x\ude00"}"#, "a=\u{fffd} x\u{fffd}"),
         (r#"{"a":"\ud83d\ud83d\ude00"}"#, "a=\u{fffd}😀"),
         (r#"{"a\u0062":"x"}"#, "ab=x"),
         (r#"{"lvl":"info","mdc":{"k":"v","message":"m"}}"#, "log.level=info|k=v|message=m"),
         (r#"{"time":1795310001.137752965}"#, "@timestamp=Time(Time(1795310001137752965))"),
-        (r#"{"time":"2026-11-22T01:13:21.839+0000"}"#, "@timestamp=Time(Time(1795310001839000000))"),
+        (
+            r#"{"time":"2026-11-22T01:13:21.839+0000"}"#,
+            "@timestamp=Time(Time(1795310001839000000))",
+        ),
         (r#"{"time":"soon"}"#, "@timestamp=soon"),
     ] {
         assert_eq!(parsed(line.as_bytes()), expected, "{line}");
@@ -56,10 +64,32 @@ fn objects_are_flattened() {
 #[test]
 fn what_is_no_json_is_refused_whole() {
     for line in [
-        "", "{", "null", "[1]", "x{}", "{}x", "{} {}", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1,}"#, r#"{,}"#,
-        r#"{"a":NaN}"#, r#"{"a":-Infinity}"#, r#"{"a":01}"#, r#"{"a":1.}"#, r#"{"a":.5}"#, r#"{"a":+1}"#,
-        r#"{"a":"x}"#, r#"{"a":"\x"}"#, r#"{"a":"\u12"}"#, r#"{"a":tru}"#, r#"{'a':1}"#, r#"{"a":[1}"#,
-        r#"{"a":[{]}]}"#, r#"{"a":1 "b":2}"#, r#"{"message":"cut in the mid"#,
+        "",
+        "{",
+        "null",
+        "[1]",
+        "x{}",
+        "{}x",
+        "{} {}",
+        r#"{"a"}"#,
+        r#"{"a":}"#,
+        r#"{"a":1,}"#,
+        r#"{,}"#,
+        r#"{"a":NaN}"#,
+        r#"{"a":-Infinity}"#,
+        r#"{"a":01}"#,
+        r#"{"a":1.}"#,
+        r#"{"a":.5}"#,
+        r#"{"a":+1}"#,
+        r#"{"a":"x}"#,
+        r#"{"a":"\x"}"#,
+        r#"{"a":"\u12"}"#,
+        r#"{"a":tru}"#,
+        r#"{'a':1}"#,
+        r#"{"a":[1}"#,
+        r#"{"a":[{]}]}"#,
+        r#"{"a":1 "b":2}"#,
+        r#"{"message":"cut in the mid"#,
     ] {
         assert_eq!(parsed(line.as_bytes()), "-", "{line}");
     }
