@@ -6,6 +6,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use super::{names, template::Captured};
 use crate::event::Time;
 
 /// Most parts that a record has.
@@ -110,6 +111,7 @@ pub struct Record<'l> {
     /// What [`Name::Known`] refers to.
     names: Arc<[Box<str>]>,
     cut: bool,
+    captured: Vec<Captured>,
 }
 
 impl<'l> Record<'l> {
@@ -122,10 +124,10 @@ impl<'l> Record<'l> {
     /// The same buffers for another line.
     #[must_use]
     pub fn reuse<'m>(self, line: &'m [u8]) -> Record<'m> {
-        let Record { mut arena, mut parts, names, .. } = self;
+        let Record { mut arena, mut parts, names, captured, .. } = self;
         arena.clear();
         parts.clear();
-        Record { line, arena, parts, names, cut: false }
+        Record { line, arena, parts, names, cut: false, captured }
     }
 
     /// The whole line that it was made of.
@@ -186,8 +188,9 @@ impl<'l> Record<'l> {
         }
     }
 
-    /// Forgets all parts.
-    pub(crate) fn clear(&mut self) {
+    /// Forgets all parts and goes to another line of the same life.
+    pub(crate) fn begin(&mut self, line: &'l [u8]) {
+        self.line = line;
         self.parts.clear();
         self.arena.clear();
         self.cut = false;
@@ -236,12 +239,116 @@ impl<'l> Record<'l> {
         Slice { start: narrow(start), end: narrow(self.arena.len()), arena: true }
     }
 
+    /// Appends the bytes of a slice to the arena.
+    pub(crate) fn append(&mut self, slice: Slice) {
+        if slice.arena {
+            let range = slice.range();
+            if range.start <= range.end && range.end <= self.arena.len() {
+                self.arena.extend_from_within(range);
+            }
+        } else {
+            let bytes = self.line.get(slice.range()).unwrap_or_default();
+            self.arena.extend_from_slice(bytes);
+        }
+    }
+
+    /// `prefix.name` in the arena.
+    pub(crate) fn join(&mut self, prefix: Slice, name: Slice) -> Slice {
+        let start = self.arena.len();
+        self.append(prefix);
+        self.arena.push(b'.');
+        self.append(name);
+        self.stored(start)
+    }
+
+    /// Whether a part has that name.
+    pub(crate) fn has(&self, name: Name) -> bool {
+        self.parts.iter().any(|part| match (part.name, name) {
+            (Name::Known(a), Name::Known(b)) => a == b,
+            (Name::Text(a), Name::Text(b)) => a.len() == b.len() && self.text(a) == self.text(b),
+            _ => false,
+        })
+    }
+
+    /// What [`Record::back_to`] returns to.
+    pub(crate) fn mark(&self) -> (usize, usize, bool) {
+        (self.parts.len(), self.arena.len(), self.cut)
+    }
+
+    /// Forgets what was added since then.
+    pub(crate) fn back_to(&mut self, (parts, arena, cut): (usize, usize, bool)) {
+        self.parts.truncate(parts);
+        self.arena.truncate(arena);
+        self.cut = cut;
+    }
+
     pub(crate) fn set_cut(&mut self) {
         self.cut = true;
     }
 
-    pub(crate) fn parts_mut(&mut self) -> &mut Vec<Part> {
-        &mut self.parts
+    /// Buffer for what templates capture, kept here so that it is allocated once.
+    pub(crate) fn take_captured(&mut self) -> Vec<Captured> {
+        std::mem::take(&mut self.captured)
+    }
+
+    pub(crate) fn give_captured(&mut self, captured: Vec<Captured>) {
+        self.captured = captured;
+    }
+
+    /// Index of the first part of a known name.
+    pub(crate) fn position(&self, id: u16) -> Option<usize> {
+        self.parts.iter().position(|part| part.name == Name::Known(id))
+    }
+
+    pub(crate) fn replace(&mut self, part: usize, value: Scalar) {
+        self.parts[part].value = value;
+    }
+
+    /// Removes those of the first `outer` parts whose known name a later part has too: what a line itself says
+    /// is more exact than what a header before it says.
+    pub(crate) fn prefer_from(&mut self, outer: usize) {
+        let mut at = 0;
+        let mut end = outer.min(self.parts.len());
+        while at < end {
+            let name = self.parts[at].name;
+            let again = matches!(name, Name::Known(_))
+                && self.parts[end..].iter().any(|later| later.name == name);
+            if again {
+                self.parts.remove(at);
+                end -= 1;
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// Rewrites each text value for which `rewrite` appends another one to the arena.
+    pub(crate) fn rewrite_text(&mut self, rewrite: impl Fn(&[u8], &mut Vec<u8>) -> bool) {
+        let mut arena = std::mem::take(&mut self.arena);
+        for part in &mut self.parts {
+            let Scalar::Text(slice) = part.value else { continue };
+            // Only the line can hold such text: what is in the arena was unescaped already.
+            let text = if slice.arena { None } else { self.line.get(slice.range()) };
+            let start = arena.len();
+            if text.is_some_and(|text| rewrite(text, &mut arena)) {
+                let slice = Slice { start: narrow(start), end: narrow(arena.len()), arena: true };
+                part.value = Scalar::Text(slice);
+            }
+        }
+        self.arena = arena;
+    }
+
+    /// Adds `@timestamp.nanos`, for writers that say seconds and nanoseconds apart, to `@timestamp`.
+    pub(crate) fn add_nanos(&mut self) {
+        let Some(nanos) = self.position(names::NANOS) else { return };
+        let Scalar::Long(more @ 0..1_000_000_000) = self.parts[nanos].value else { return };
+        let Some(time) = self.position(names::TIMESTAMP) else { return };
+        if let Scalar::Time(Time(whole)) = self.parts[time].value
+            && whole % 1_000_000_000 == 0
+        {
+            self.parts[time].value = Scalar::Time(Time(whole.saturating_add(more)));
+            self.parts.remove(nanos);
+        }
     }
 }
 
