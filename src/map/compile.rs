@@ -345,19 +345,20 @@ fn key_names(alternatives: &[Alternative]) -> Vec<(NameId, usize)> {
 
 /// Conditions on record names of which every alternative is an exact text.
 fn exact_conditions(alternative: &Alternative) -> Vec<(NameId, Vec<&str>)> {
-    let exact = |check: &'_ Check| -> Option<(NameId, Vec<&str>)> {
-        let (Some(Origin::Name(name)), None, Test::OneOf(wanted)) =
-            (check.lookup.whole, check.lookup.part, &check.test)
-        else {
-            return None;
-        };
-        let all = wanted.iter().map(|wanted| match wanted {
-            Wanted::Exact(text) => Some(text.as_str()),
-            Wanted::Glob(_) => None,
-        });
-        Some((name, all.collect::<Option<_>>()?))
+    alternative.before.iter().filter_map(exact_condition).collect()
+}
+
+fn exact_condition(check: &Check) -> Option<(NameId, Vec<&str>)> {
+    let (Some(Origin::Name(name)), None, Test::OneOf(wanted)) =
+        (check.lookup.whole, check.lookup.part, &check.test)
+    else {
+        return None;
     };
-    alternative.before.iter().filter_map(exact).collect()
+    let all = wanted.iter().map(|wanted| match wanted {
+        Wanted::Exact(text) => Some(text.as_str()),
+        Wanted::Glob(_) => None,
+    });
+    Some((name, all.collect::<Option<_>>()?))
 }
 
 fn key<'a>(alternative: &'a Alternative, names: &[(NameId, usize)]) -> Key<'a> {

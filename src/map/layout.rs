@@ -8,19 +8,20 @@ use super::{
     tree::{Content, Node, Place, Table},
 };
 use crate::{
-    parse::{Format, Layout, LayoutSpec, StartRule},
+    parse::{Format, Layout, LayoutError, LayoutSpec, StartRule},
     problem::suggest,
 };
 
 const KEYS: &[&str] = &[
-    "about", "format", "line", "start", "syslog", "rename", "time", "require", "unescape_octal",
+    "about", "format", "line", "start", "syslog", "rename", "time", "levels", "require",
+    "unescape_octal",
 ];
 
 /// Reads one layout table.
 pub(crate) fn layout(reader: &mut Reader<'_>, name: &str, table: &Table, place: Place) -> LayoutSpec {
     let of = format!("layout `{name}`");
     reader.known(table, &of, KEYS);
-    reader.text_at(table, "about");
+    let about = reader.text_at(table, "about").unwrap_or_default().value;
     let line = reader.plain_texts_at(table, "line");
     let format = match table.node("format") {
         Some(node) => {
@@ -29,7 +30,8 @@ pub(crate) fn layout(reader: &mut Reader<'_>, name: &str, table: &Table, place: 
         }
         None => Format::Text,
     };
-    if format == Format::Text && line.is_empty() {
+    let syslog = reader.truth_at(table, "syslog").unwrap_or(false);
+    if format == Format::Text && line.is_empty() && !syslog {
         let hint = "format = \"json\", or line = \"{@timestamp:time('…')} … {message:rest}\"";
         reader.problem_with_hint(place, format!("{of} has no `line`"), Some(hint.to_owned()));
     }
@@ -38,39 +40,40 @@ pub(crate) fn layout(reader: &mut Reader<'_>, name: &str, table: &Table, place: 
     }
     LayoutSpec {
         name: name.to_owned(),
-        start: start(reader, table, format),
+        about,
+        start: start(reader, table),
         format,
         line,
-        syslog: reader.truth_at(table, "syslog").unwrap_or(false),
-        rename: rename(reader, table),
+        syslog,
+        rename: pairs(reader, table, "rename"),
         time: reader.plain_texts_at(table, "time"),
+        levels: pairs(reader, table, "levels"),
         unescape_octal: reader.truth_at(table, "unescape_octal").unwrap_or(false),
         require: reader.plain_texts_at(table, "require"),
     }
 }
 
-fn start(reader: &mut Reader<'_>, table: &Table, format: Format) -> StartRule {
-    let default = if format == Format::Json { StartRule::Every } else { StartRule::Header };
-    let Some(node) = table.node("start") else { return default };
+fn start(reader: &mut Reader<'_>, table: &Table) -> StartRule {
+    let Some(node) = table.node("start") else { return StartRule::Usual };
     let Content::Table(inner) = &node.value else {
         let choice = [("every", 0), ("header", 1)];
         return match reader.choice(node, &choice) {
             Some(0) => StartRule::Every,
             Some(_) => StartRule::Header,
-            None => default,
+            None => StartRule::Usual,
         };
     };
     reader.known(inner, "`start`", &["begins", "continues"]);
-    let begins = reader.text_at(inner, "begins").map(|text| StartRule::Pattern(text.value));
+    let begins = reader.text_at(inner, "begins").map(|text| StartRule::Begins(text.value));
     let continues = reader.text_at(inner, "continues").map(|text| StartRule::Continues(text.value));
     begins.or(continues).unwrap_or_else(|| {
         reader.problem(node.place, "`start` says neither `begins` nor `continues`");
-        default
+        StartRule::Usual
     })
 }
 
-fn rename(reader: &mut Reader<'_>, table: &Table) -> Vec<(String, String)> {
-    let Some(table) = reader.table_at(table, "rename") else { return Vec::new() };
+fn pairs(reader: &mut Reader<'_>, table: &Table, key: &str) -> Vec<(String, String)> {
+    let Some(table) = reader.table_at(table, key) else { return Vec::new() };
     let mut pairs = Vec::new();
     for entry in &table.entries {
         pairs.extend(reader.text(&entry.node).map(|to| (entry.key.clone(), to.value)));
@@ -149,7 +152,7 @@ fn own(reader: &mut Reader<'_>, table: &Table) -> Vec<(LayoutSpec, Place)> {
 }
 
 /// Where a layout's first template stands, for errors that point into it.
-fn pattern_place(table: &Table) -> Option<Place> {
+pub(crate) fn pattern_place(table: &Table) -> Option<Place> {
     let first = |node: &Node| match &node.value {
         Content::List(list) => list.first().map(|node| node.place),
         _ => Some(node.place),
@@ -161,9 +164,13 @@ fn pattern_place(table: &Table) -> Option<Place> {
 pub(crate) fn compile(reader: &mut Reader<'_>, spec: &LayoutSpec, place: Place) -> Option<Layout> {
     match Layout::compile(spec) {
         Ok(layout) => Some(layout),
-        Err(error) => {
+        Err(LayoutError::Template { key: "line", index: 0, error }) => {
             let place = inside(reader.files, place, error.offset);
             reader.problem_with_hint(place, error.message, error.hint);
+            None
+        }
+        Err(error) => {
+            reader.problem(place, format!("layout `{}`: {error}", spec.name));
             None
         }
     }

@@ -39,5 +39,3 @@ pub use spec::{
 };
 pub use tree::{File, Layer};
 
-#[cfg(test)]
-mod tests;

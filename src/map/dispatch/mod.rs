@@ -54,5 +54,3 @@ impl Candidates {
     }
 }
 
-#[cfg(test)]
-mod tests;
