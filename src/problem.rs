@@ -25,7 +25,7 @@ pub struct Problem {
     /// The file.
     pub path: PathBuf,
     /// Where in it; `None` where the file as a whole is meant.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// What is wrong: a lowercase fragment without a full stop.
     pub message: String,
     /// What would be right.
@@ -51,7 +51,7 @@ impl Problem {
     /// A problem with a piece of a file's text, given in bytes. Of a piece over several lines the first is shown.
     #[must_use]
     pub fn at(path: &Path, text: &str, piece: Range<usize>, message: impl Into<String>) -> Self {
-        let place = Some(Place::of(text, piece));
+        let place = Some(Box::new(Place::of(text, piece)));
         Self { path: path.to_owned(), place, message: message.into(), hint: None }
     }
 
