@@ -8,7 +8,7 @@
 //! To add a schema: `encode/<name>.rs`, a variant of [`Encoder`] and an arm in [`Encoder::write`].
 
 //A
-//C
+pub mod cef;
 pub mod ecs;
 //S
 
@@ -21,7 +21,7 @@ mod fixture;
 
 use std::net::IpAddr;
 
-pub use self::ecs::Ecs;
+pub use self::{cef::Cef, cef::table::CefTable, ecs::Ecs};
 use crate::{
     event::{Event, Span},
     guard::Shippable,
@@ -44,6 +44,25 @@ pub struct Agent {
     pub host_name: String,
     /// Addresses of that machine, loopback aside.
     pub host_ip: Vec<IpAddr>,
+}
+
+/// A wire schema, ready to write.
+#[derive(Debug)]
+pub enum Encoder {
+    /// Elastic Common Schema, one JSON object an event.
+    Ecs(Ecs),
+    /// ArcSight Common Event Format, one line an event.
+    Cef(Cef),
+}
+
+impl Encoder {
+    /// Appends one event, without a line end. A sequence of 0 (a dry run) is not written.
+    pub fn write(&self, sequence: Sequence, event: &Event<Shippable>, out: &mut Vec<u8>) {
+        match self {
+            Self::Ecs(ecs) => ecs.write(sequence, event, out),
+            Self::Cef(cef) => cef.write(event, out),
+        }
+    }
 }
 
 /// The text of a span; empty for one that lies outside or cuts a character.
