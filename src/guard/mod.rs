@@ -29,3 +29,11 @@ impl Shippable {
         &self.0
     }
 }
+
+#[cfg(test)]
+impl Shippable {
+    /// Text that a test vouches for.
+    pub(crate) fn for_tests(text: String) -> Self {
+        Self(text)
+    }
+}
