@@ -37,7 +37,7 @@ impl Holds {
     fn of(key: &str, around: Self) -> Self {
         let key = key.to_lowercase();
         let names = ["password", "passphrase", "api_key", "secret", "token"];
-        let contains = ["pas", "pwd", "api", "secret", "token"];
+        let contains = ["pas", "pwd", "apik", "api_k", "api-k", "secret", "token"];
         match key.as_str() {
             "file" | "env" | "credential" => Self::Plain,
             _ if around == Self::Secret => Self::Secret,

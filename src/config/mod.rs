@@ -275,7 +275,7 @@ impl Said {
         let shown = mask::mask(&self.text);
         let sheet = Sheet::new(&self.path, &shown);
         let (table, errors) = toml::de::DeTable::parse_recoverable(&self.text);
-        let config = match syntax::report(&sheet, errors) {
+        let config = match syntax::report(&sheet, &self.text, errors) {
             syntax::Readable::Yes => {
                 whole_file(Section::root(&sheet, table.get_ref()), known, environment)
             }
@@ -303,7 +303,7 @@ fn whole_file(
     });
     let sources: Vec<_> = read.collect();
     source::warn_when_read_twice(sheet, &sources);
-    if none {
+    if none && !root.is_misspelt("source") {
         let hint = format!(
             "add `[source.chat]` with `mapping = \"{}\"` and `files = […]`",
             known.example()
@@ -313,7 +313,7 @@ fn whole_file(
     let privacy = general::privacy(&mut root, known, environment);
     let spool = general::spool(&mut root, &agent.state);
     let named = root.named("destination");
-    if named.is_empty() {
+    if named.is_empty() && !root.is_misspelt("destination") {
         let hint = "add `[destination.siem.syslog]` with `address = [\"siem.example.net:6514\"]`";
         sheet.error_at_end(Wrong::new("there is no destination").hint(hint));
     }
