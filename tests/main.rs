@@ -10,5 +10,8 @@
 //!
 //! Receivers are real (`support/receivers.rs`); `cargo xtask test` installs them and runs everything.
 
+mod corpus;
+mod crash;
+mod delivery;
 mod support;
 mod tidy;
