@@ -66,3 +66,14 @@ pub struct Settings {
     /// How long an open record waits for a continuation.
     pub record_wait: Duration,
 }
+
+/// How complete a chunk of bytes is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flush {
+    /// More may come: the last record stays open.
+    No,
+    /// The wait for a continuation is over: the record of the last complete line is complete.
+    Idle,
+    /// The file is finished: everything is complete, also a line without its newline.
+    End,
+}
