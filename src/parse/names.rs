@@ -43,8 +43,21 @@ pub(crate) struct Names {
     /// Index into `entries` plus one; its length is a power of two and at least twice theirs.
     table: Vec<u16>,
     /// Renames of whole subtrees: prefix and what replaces it.
-    prefixes: Vec<(Box<[u8]>, Box<[u8]>)>,
+    prefixes: Vec<Replacement>,
     required: u32,
+}
+
+/// Text and what replaces it.
+#[derive(Clone, Debug)]
+pub(crate) struct Replacement {
+    pub(crate) from: Box<[u8]>,
+    pub(crate) to: Box<[u8]>,
+}
+
+impl Replacement {
+    pub(crate) fn new(from: &str, to: &str) -> Self {
+        Self { from: from.as_bytes().into(), to: to.as_bytes().into() }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -71,7 +84,7 @@ impl Names {
         for (from, to) in rename {
             match (from.strip_suffix('*'), to.strip_suffix('*')) {
                 (Some(from), Some(to)) => {
-                    names.prefixes.push((from.as_bytes().into(), to.as_bytes().into()));
+                    names.prefixes.push(Replacement::new(from, to));
                 }
                 _ => {
                     let id = names.know([to.as_str()].into_iter());
@@ -82,7 +95,7 @@ impl Names {
             }
         }
         // The longest prefix decides.
-        names.prefixes.sort_by_key(|(from, _)| std::cmp::Reverse(from.len()));
+        names.prefixes.sort_by_key(|prefix| std::cmp::Reverse(prefix.from.len()));
         for (n, name) in require.iter().take(REQUIRED_MAX).enumerate() {
             names.entry(name).required = 1 << n;
             names.required |= 1 << n;
@@ -172,8 +185,8 @@ impl Names {
         if let Some(id) = known {
             return (Name::Known(id), required);
         }
-        let prefix = self.prefixes.iter().find(|(from, _)| name.starts_with(from));
-        let Some((from, to)) = prefix else { return (Name::Text(written), required) };
+        let prefix = self.prefixes.iter().find(|prefix| name.starts_with(&prefix.from));
+        let Some(Replacement { from, to }) = prefix else { return (Name::Text(written), required) };
         let rest =
             Slice { start: written.start + u32::try_from(from.len()).unwrap_or(0), ..written };
         if rest.is_empty() {

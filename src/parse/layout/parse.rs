@@ -132,7 +132,7 @@ impl Layout {
         let Some(at) = record.position(names::LEVEL) else { return };
         let value = record.parts()[at].value;
         let named = |written: &[u8]| {
-            self.levels.iter().find(|(from, _)| **from == *written).map(|(_, to)| to)
+            self.levels.iter().find(|level| *level.from == *written).map(|level| &level.to)
         };
         let name = match value {
             Scalar::Text(slice) => named(record.text(slice)),
