@@ -11,7 +11,8 @@ use std::cell::Cell;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use self::{civil::civil_from_days, fields::Fields, read::read_item};
+pub(super) use self::fields::Fields;
+use self::{civil::civil_from_days, read::read_item};
 use crate::event::Time;
 
 const SECOND: i64 = 1_000_000_000;
@@ -24,8 +25,7 @@ const DATE_SLACK: i64 = 3_600 * SECOND;
 /// What a log does not say.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    /// The zone of times without one.
-    pub zone: TimeZone,
+    zone: TimeZone,
     /// The file's modification time, or now: an event is not later than this and a day.
     pub reference: Time,
     /// The year of times without one, where the user knows it.
@@ -33,13 +33,21 @@ pub struct Clock {
     /// The hour (of civil seconds) that was asked for last and its offset: lines come in order, and asking a
     /// time zone costs more than the rest of the parsing. Never holds an hour with a transition in it.
     last: Cell<Option<(i64, i64)>>,
+    /// The reference's offset, with the reference that it was asked for.
+    reference_offset: Cell<Option<(Time, i64)>>,
 }
 
 impl Clock {
     /// A clock of these assumptions.
     #[must_use]
     pub fn new(zone: TimeZone, reference: Time, year: Option<i16>) -> Self {
-        Self { zone, reference, year, last: Cell::new(None) }
+        Self { zone, reference, year, last: Cell::new(None), reference_offset: Cell::new(None) }
+    }
+
+    /// The zone of times without one.
+    #[must_use]
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
     }
 
     /// UTC.
@@ -92,8 +100,15 @@ impl Clock {
     /// The reference as civil seconds in the zone.
     fn reference_civil(&self) -> i64 {
         let seconds = self.reference.seconds();
+        if let Some((reference, offset)) = self.reference_offset.get()
+            && reference == self.reference
+        {
+            return seconds + offset;
+        }
         let Ok(at) = Timestamp::from_second(seconds) else { return seconds };
-        seconds + i64::from(self.zone.to_offset(at).seconds())
+        let offset = i64::from(self.zone.to_offset(at).seconds());
+        self.reference_offset.set(Some((self.reference, offset)));
+        seconds + offset
     }
 }
 
@@ -211,7 +226,7 @@ impl TimeFormat {
         self.read(text).map(|(_, used)| used)
     }
 
-    fn read(&self, text: &[u8]) -> Option<(Fields, usize)> {
+    pub(super) fn read(&self, text: &[u8]) -> Option<(Fields, usize)> {
         let mut fields = Fields::default();
         let mut rest = text;
         for item in &self.items {

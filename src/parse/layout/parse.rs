@@ -112,7 +112,7 @@ impl Layout {
             let key = Slice::line(pair.key.start, pair.key.end).within(run);
             let value = Slice::line(pair.value.start, pair.value.end).within(run);
             let value = if pair.escaped { unescaped(record, value) } else { value };
-            let (name, _) = self.names.resolve(record, key);
+            let name = self.names.resolve(record, key).name;
             record.push(name, Scalar::Text(value));
         }
     }

@@ -12,15 +12,21 @@ pub(super) fn read_item<'t>(item: &Item, text: &'t [u8], fields: &mut Fields) ->
                 rest = more;
             }
         }
-        Item::Year => fields.year = Some(fixed(&mut rest, 4)?),
+        Item::Year => fields.year = Some(four(&mut rest)?),
         Item::YearOfCentury => {
-            let year = fixed(&mut rest, 2)?;
+            let year = i16::from(two(&mut rest)?);
             fields.year = Some(if year < 69 { 2_000 + year } else { 1_900 + year });
         }
-        Item::Month => fields.month = Some(two(&mut rest)?),
-        Item::MonthName => fields.month = Some(month_name(&mut rest)?),
-        Item::Day => fields.day = Some(two(&mut rest)?),
-        Item::DayOfYear => fields.day_of_year = Some(fixed(&mut rest, 3)?),
+        Item::Month => fields.month = some(short(&mut rest)?)?,
+        Item::MonthName => fields.month = month_name(&mut rest)?,
+        Item::Day => fields.day = some(short(&mut rest)?)?,
+        Item::DayOfYear => {
+            let hundreds = u16::from(digit(&mut rest)?);
+            fields.day_of_year = hundreds * 100 + u16::from(two(&mut rest)?);
+            if fields.day_of_year == 0 {
+                return None;
+            }
+        }
         Item::Weekday | Item::ZoneName => {
             let letters = rest.iter().take(16).take_while(|b| b.is_ascii_alphabetic()).count();
             let name = rest.get(..letters).filter(|name| !name.is_empty())?;
@@ -29,12 +35,9 @@ pub(super) fn read_item<'t>(item: &Item, text: &'t [u8], fields: &mut Fields) ->
             }
             rest = &rest[letters..];
         }
-        Item::Hour => fields.hour = two(&mut rest)?,
+        Item::Hour => fields.hour = short(&mut rest)?,
         Item::Hour12 => {
-            fields.hour = two(&mut rest)?;
-            if !(1..=12).contains(&fields.hour) {
-                return None;
-            }
+            fields.hour = short(&mut rest).filter(|hour| (1..=12).contains(hour))?;
         }
         Item::AmPm => {
             let (head, tail) = rest.split_at_checked(2)?;
@@ -45,8 +48,8 @@ pub(super) fn read_item<'t>(item: &Item, text: &'t [u8], fields: &mut Fields) ->
             });
             rest = tail;
         }
-        Item::Minute => fields.minute = fixed(&mut rest, 2)?,
-        Item::Second => fields.second = fixed(&mut rest, 2)?,
+        Item::Minute => fields.minute = two(&mut rest)?,
+        Item::Second => fields.second = two(&mut rest)?,
         Item::Fraction => fields.nanos = fraction(&mut rest)?,
         Item::MaybeFraction => fields.nanos = maybe_fraction(&mut rest),
         Item::Offset => fields.offset = Some(offset(&mut rest)?),
@@ -57,63 +60,77 @@ pub(super) fn read_item<'t>(item: &Item, text: &'t [u8], fields: &mut Fields) ->
     Some(rest)
 }
 
-/// Exactly `n` digits.
-fn fixed(rest: &mut &[u8], n: usize) -> Option<i64> {
-    let (digits, tail) = rest.split_at_checked(n)?;
-    let mut value = 0;
-    for byte in digits {
-        value = value * 10 + i64::from(byte.checked_sub(b'0').filter(|digit| *digit < 10)?);
-    }
+/// Months and days count from 1; 0 would mean that there is none.
+fn some(value: u8) -> Option<u8> {
+    (value > 0).then_some(value)
+}
+
+fn digit(rest: &mut &[u8]) -> Option<u8> {
+    let (first, tail) = rest.split_first()?;
     *rest = tail;
-    Some(value)
+    first.checked_sub(b'0').filter(|digit| *digit < 10)
+}
+
+/// Two digits.
+#[inline]
+fn two(rest: &mut &[u8]) -> Option<u8> {
+    let [a @ b'0'..=b'9', b @ b'0'..=b'9', tail @ ..] = *rest else { return None };
+    *rest = tail;
+    Some((a - b'0') * 10 + (b - b'0'))
+}
+
+/// Four digits.
+#[inline]
+fn four(rest: &mut &[u8]) -> Option<i16> {
+    Some(i16::from(two(rest)?) * 100 + i16::from(two(rest)?))
 }
 
 /// Two digits, or a space and a digit, or one digit.
-fn two(rest: &mut &[u8]) -> Option<i64> {
-    match **rest {
-        [a @ b'0'..=b'9', b @ b'0'..=b'9', ref tail @ ..] => {
-            *rest = tail;
-            Some(i64::from(a - b'0') * 10 + i64::from(b - b'0'))
-        }
-        [b' ', a @ b'0'..=b'9', ref tail @ ..] | [a @ b'0'..=b'9', ref tail @ ..] => {
-            *rest = tail;
-            Some(i64::from(a - b'0'))
-        }
-        _ => None,
+#[inline]
+fn short(rest: &mut &[u8]) -> Option<u8> {
+    if let Some(value) = two(rest) {
+        return Some(value);
     }
+    *rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    digit(rest)
 }
 
+/// What follows the first three letters of a month's name when it is written in full.
 const MONTHS: [&[u8]; 12] = [
-    b"january",
-    b"february",
-    b"march",
-    b"april",
-    b"may",
-    b"june",
-    b"july",
-    b"august",
-    b"september",
-    b"october",
-    b"november",
-    b"december",
+    b"uary", b"ruary", b"ch", b"il", b"", b"e", b"y", b"ust", b"tember", b"ober", b"ember",
+    b"ember",
 ];
 
-fn month_name(rest: &mut &[u8]) -> Option<i64> {
-    let (head, tail) = rest.split_at_checked(3)?;
-    let at = MONTHS.iter().position(|month| month[..3].eq_ignore_ascii_case(head))?;
-    let long = &MONTHS[at][3..];
+fn month_name(rest: &mut &[u8]) -> Option<u8> {
+    let (head, tail) = rest.split_first_chunk::<3>()?;
+    let month = match &head.map(|b| b.to_ascii_lowercase()) {
+        b"jan" => 1,
+        b"feb" => 2,
+        b"mar" => 3,
+        b"apr" => 4,
+        b"may" => 5,
+        b"jun" => 6,
+        b"jul" => 7,
+        b"aug" => 8,
+        b"sep" => 9,
+        b"oct" => 10,
+        b"nov" => 11,
+        b"dec" => 12,
+        _ => return None,
+    };
+    let long = MONTHS[usize::from(month) - 1];
     *rest = match tail.split_at_checked(long.len()) {
         Some((more, after)) if more.eq_ignore_ascii_case(long) => after,
         _ => tail,
     };
-    i64::try_from(at + 1).ok()
+    Some(month)
 }
 
 /// One digit or more; those after the ninth are read and forgotten.
-fn fraction(rest: &mut &[u8]) -> Option<i64> {
-    let (mut nanos, mut weight, mut used) = (0, SECOND / 10, 0);
+fn fraction(rest: &mut &[u8]) -> Option<u32> {
+    let (mut nanos, mut weight, mut used) = (0, 100_000_000, 0);
     for byte in rest.iter().take(32).take_while(|b| b.is_ascii_digit()) {
-        nanos += i64::from(byte - b'0') * weight;
+        nanos += u32::from(byte - b'0') * weight;
         weight /= 10;
         used += 1;
     }
@@ -121,7 +138,7 @@ fn fraction(rest: &mut &[u8]) -> Option<i64> {
     (used > 0).then_some(nanos)
 }
 
-fn maybe_fraction(rest: &mut &[u8]) -> i64 {
+fn maybe_fraction(rest: &mut &[u8]) -> u32 {
     let [b'.' | b',', digits @ ..] = *rest else { return 0 };
     let mut after = digits;
     let Some(nanos) = fraction(&mut after) else { return 0 };
@@ -129,7 +146,7 @@ fn maybe_fraction(rest: &mut &[u8]) -> i64 {
     nanos
 }
 
-fn offset(rest: &mut &[u8]) -> Option<i64> {
+fn offset(rest: &mut &[u8]) -> Option<i32> {
     let (sign, mut after) = match *rest {
         [b'Z' | b'z', tail @ ..] => {
             *rest = tail;
@@ -139,15 +156,18 @@ fn offset(rest: &mut &[u8]) -> Option<i64> {
         [b'-', tail @ ..] => (-1, tail),
         _ => return None,
     };
-    let hours = fixed(&mut after, 2)?;
-    let mut minutes_rest = after.strip_prefix(b":").unwrap_or(after);
-    let minutes = fixed(&mut minutes_rest, 2);
-    if minutes.is_some() {
-        after = minutes_rest;
-    }
-    let minutes = minutes.unwrap_or(0);
+    let hours = two(&mut after)?;
+    let mut behind = after.strip_prefix(b":").unwrap_or(after);
+    let minutes = match two(&mut behind) {
+        Some(minutes) => {
+            after = behind;
+            minutes
+        }
+        None => 0,
+    };
     *rest = after;
-    (hours <= 18 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
+    let seconds = i32::from(hours) * 3_600 + i32::from(minutes) * 60;
+    (hours <= 18 && minutes < 60).then_some(sign * seconds)
 }
 
 /// A count of a unit since the epoch, with or without a fraction.
@@ -165,7 +185,7 @@ fn epoch(rest: &mut &[u8], unit: Unit) -> Option<i64> {
         whole.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
     })?;
     let part = match after {
-        [b'.', b'0'..=b'9', ..] => maybe_fraction(&mut after),
+        [b'.', b'0'..=b'9', ..] => i64::from(maybe_fraction(&mut after)),
         _ => 0,
     };
     *rest = after;
@@ -186,18 +206,18 @@ fn rfc3339(rest: &mut &[u8], fields: &mut Fields) -> Option<()> {
         *after = tail;
         any.contains(first).then_some(())
     };
-    fields.year = Some(fixed(&mut after, 4)?);
+    fields.year = Some(four(&mut after)?);
     literal(&mut after, b"-/.")?;
-    fields.month = Some(fixed(&mut after, 2)?);
+    fields.month = some(two(&mut after)?)?;
     literal(&mut after, b"-/.")?;
-    fields.day = Some(fixed(&mut after, 2)?);
+    fields.day = some(two(&mut after)?)?;
     literal(&mut after, b"Tt _")?;
-    fields.hour = fixed(&mut after, 2)?;
+    fields.hour = two(&mut after)?;
     literal(&mut after, b":")?;
-    fields.minute = fixed(&mut after, 2)?;
+    fields.minute = two(&mut after)?;
     if after.first() == Some(&b':') {
         after = &after[1..];
-        fields.second = fixed(&mut after, 2)?;
+        fields.second = two(&mut after)?;
         fields.nanos = maybe_fraction(&mut after);
     }
     let mut zone = after;
