@@ -2,6 +2,4 @@
 
 pub mod spec;
 
-pub use spec::{
-    CefKey, CefTable, Checked, PrivacySpec, SessionSpec, Treatment, UnrecognisedText,
-};
+pub use spec::{CefKey, CefTable, Checked, PrivacySpec, SessionSpec, Treatment, UnrecognisedText};
