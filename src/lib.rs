@@ -9,6 +9,7 @@
 //! never one after it; `agent` and `cli` know all and are known by none.
 
 pub mod event;
+pub mod problem;
 pub mod tail;
 pub mod parse;
 pub mod map;
