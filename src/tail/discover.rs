@@ -102,7 +102,8 @@ impl Pattern {
         let mut prefix = PathBuf::new();
         let mut pieces = Vec::new();
         // Alternatives that span folders cannot be taken apart at the separators.
-        let apart = !text.split('{').skip(1).any(|s| s.split('}').next().unwrap_or(s).contains('/'));
+        let apart =
+            !text.split('{').skip(1).any(|s| s.split('}').next().unwrap_or(s).contains('/'));
         for component in absolute.components() {
             let name = component.as_os_str().to_str().ok_or("not UTF-8")?;
             let fixed = !name.contains(['*', '?', '[', '{', '\\']);
@@ -164,7 +165,9 @@ impl Walk<'_> {
     fn list(&mut self, folder: &Path, pieces: &[Piece], rest: &[Piece], depth: usize) {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
                 return;
             }
             Err(e) => return self.visitor.problem(folder, e),

@@ -43,6 +43,8 @@ pub(super) enum Outcome {
     More,
     /// Read to its present end.
     CaughtUp,
+    /// Complete records were offered and left: the agent is about to stop.
+    Refused,
     /// The bytes before the position are not what they were.
     Changed,
     /// It got its [`Flush::End`], or had nothing left to get one for.
@@ -63,8 +65,12 @@ pub(super) struct Patience {
 /// The end of an older generation, found outside the file after a truncation and read first.
 pub(super) struct Rest {
     pub(super) body: Body,
-    /// Where it was found; `None` is memory.
-    pub(super) path: Option<PathBuf>,
+}
+
+/// What a file was before it was truncated.
+pub(super) struct Past {
+    pub(super) heads: Vec<Head>,
+    pub(super) size: u64,
 }
 
 /// A file that is being read.
@@ -79,12 +85,18 @@ pub(super) struct Follow {
     pub(super) body: Option<Body>,
     pub(super) rest: Option<Rest>,
     pub(super) stage: Stage,
-    /// Size when last looked at.
+    /// Size when last looked at; of several looks since it was last read, the greatest.
     pub(super) size: u64,
+    /// Size that it had when its bytes were last proved to be what they were.
+    pub(super) proved: u64,
     /// Last change when last looked at.
     pub(super) modified: Time,
     /// Fingerprints of the head, also the narrower ones: by them a copy is known.
     pub(super) heads: Vec<Head>,
+    /// Its last generation.
+    pub(super) past: Option<Past>,
+    /// Nothing of it was read: it may yet turn out to be a copy.
+    pub(super) is_new: bool,
     /// When bytes were last added.
     pub(super) grown: Instant,
     /// Number of the turn that served it last.
@@ -172,8 +184,11 @@ impl Follow {
             rest: None,
             stage: Stage::Live,
             size: 0,
+            proved: 0,
             modified: Time::default(),
             heads: Vec::new(),
+            past: None,
+            is_new: false,
             grown: now,
             served: 0,
             kept: Vec::new(),
@@ -235,7 +250,7 @@ impl Follow {
             return 0;
         }
         let gone = self.size.saturating_sub(self.seen_end);
-        self.size = self.seen_end;
+        (self.size, self.proved) = (self.seen_end, self.seen_end);
         gone
     }
 
@@ -262,10 +277,11 @@ impl Follow {
         self.position.offset = 0;
         (self.position.tail_bytes, self.position.tail_hash) = (0, 0);
         (self.position.head_bytes, self.position.head_hash) = (0, 0);
-        self.heads.clear();
+        self.past = Some(Past { heads: std::mem::take(&mut self.heads), size: self.proved });
         self.rest = None;
         self.drop_kept();
-        (self.offered, self.scanned, self.seen_end, self.size) = (0, 0, 0, 0);
+        (self.offered, self.scanned) = (0, 0);
+        (self.seen_end, self.size, self.proved) = (0, 0, 0);
         (self.grown, self.idle_said) = (now, false);
     }
 
@@ -277,7 +293,7 @@ impl Follow {
         let start = self.position.offset - self.kept_tail as u64;
         let bytes = std::mem::take(&mut self.kept);
         self.kept_tail = 0;
-        Some(Rest { body: Body::Memory(Memory { start, bytes }), path: None })
+        Some(Rest { body: Body::Memory(Memory { start, bytes }) })
     }
 
     /// Reads and offers lines until the turn's share is used up or there are none. The body must be open.
@@ -285,9 +301,11 @@ impl Follow {
         if !self.check_head()? {
             return Ok(Outcome::Changed);
         }
+        let size = self.size;
         let (mut budget, mut reach, mut force) = (TURN_BYTES, READ_BYTES, false);
         while budget > 0 {
             let Some(window) = self.window(turn, reach)? else { return Ok(Outcome::Changed) };
+            self.proved = self.proved.max(size).max(self.seen_end);
             let piece = match self.next(turn, &window, force) {
                 Next::Offer(piece) => piece,
                 Next::Nothing => return Ok(self.rested(turn, &window)),
@@ -305,8 +323,7 @@ impl Follow {
             match piece.flush {
                 Flush::End if all => return Ok(Outcome::Ended),
                 _ if window.at_end => return Ok(Outcome::CaughtUp),
-                // Whoever leaves what will never be more complete is about to stop.
-                Flush::Idle | Flush::End if !all => return Ok(Outcome::CaughtUp),
+                Flush::Idle | Flush::End if !all => return Ok(Outcome::Refused),
                 _ => {}
             }
             force = consumed == 0 && self.offered >= OPEN_BYTES_MAX;
@@ -346,13 +363,15 @@ impl Follow {
         let read = self.bytes()?.read_at(from, &mut turn.work[..want])?;
         let work = &turn.work[..read];
         let kept = &self.kept[self.kept_tail..];
-        let same = read >= tail
-            && (tail == 0 || hash(&work[..tail]) == self.position.tail_hash)
-            && work[tail..].starts_with(kept);
+        let same = read >= tail && (tail == 0 || hash(&work[..tail]) == self.position.tail_hash);
         if !same {
             return Ok(None);
         }
         let window = Window { tail, len: read - tail, at_end: read < want };
+        let (data, known) = (&work[tail..], kept.len().min(window.len));
+        if data[..known] != kept[..known] || (window.at_end && known < kept.len()) {
+            return Ok(None);
+        }
         self.saw(self.position.offset + window.len as u64, turn.now);
         Ok(Some(window))
     }

@@ -118,9 +118,10 @@ mod tests {
         assert!(head.fits(b"Nov 24 10:00:00 something longer"));
         assert!(!head.fits(b"Nov 24 10:00:01 something longer"));
         assert!(!head.fits(b"Nov 24"), "a shorter file cannot be the same");
-        assert_eq!(Head::levels(&[7; 5000]).map(|h| h.bytes).collect::<Vec<_>>(), [
-            8, 16, 32, 64, 128, 256, 512, 1024
-        ]);
+        assert_eq!(
+            Head::levels(&[7; 5000]).map(|h| h.bytes).collect::<Vec<_>>(),
+            [8, 16, 32, 64, 128, 256, 512, 1024]
+        );
     }
 
     #[test]

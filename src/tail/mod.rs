@@ -1,6 +1,7 @@
 //! Files → chunks of complete lines. Knows identity, rotation and waking; knows nothing of records or meaning.
 
 mod body;
+mod copies;
 mod discover;
 mod follow;
 mod identity;
@@ -25,7 +26,9 @@ pub use self::{tailer::Tailer, wake::Interrupter};
 use crate::event::Time;
 
 /// Random name that a file gets at first sight and that a rotated copy inherits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize,
+)]
 pub struct FileId(pub [u8; 16]);
 
 /// Where reading a file is safely in the spool: everything before `offset` is there.

@@ -163,6 +163,9 @@ impl Tailer {
                 return Ok(());
             }
         };
+        if self.reconsider(source, Inode::of(&meta), path)? {
+            return Ok(());
+        }
         match self.table.by_inode(source, Inode::of(&meta)) {
             Some(id) if self.table.files.contains_key(&id) => self.meet(id, path, &meta, now),
             Some(id) if self.table.done.contains_key(&id) => self.revive(id, path, &meta, now),
@@ -326,12 +329,11 @@ impl Tailer {
             inode,
             ..Position::default()
         };
-        let settings = &self.sources[source];
-        if settings.settings.start == Start::End && settings.is_new && !self.scanned_once {
-            if let Err(e) = place_at_end(&mut position, &mut body, opened.len()) {
-                self.problem(Some(source), path.to_owned(), e.to_string());
-                return Ok(());
-            }
+        if self.starts_at_end(source)
+            && let Err(e) = place_at_end(&mut position, &mut body, opened.len())
+        {
+            self.problem(Some(source), path.to_owned(), e.to_string());
+            return Ok(());
         }
         let id = position.file;
         let before = self.table.by_path(path);
@@ -346,6 +348,11 @@ impl Tailer {
             }
         }
         Ok(())
+    }
+
+    fn starts_at_end(&self, source: usize) -> bool {
+        let source = &self.sources[source];
+        source.settings.start == Start::End && source.is_new && !self.scanned_once
     }
 
     /// Reading begins or goes on here.
@@ -371,10 +378,15 @@ impl Tailer {
         follow.stage = stage;
         follow.size = meta.len();
         follow.modified = identity::modified(meta);
+        let known = self.table.is_known(id);
+        follow.is_new = !known && follow.position.offset == 0;
         self.table.follow(follow);
         self.open += 1;
-        self.mark(id);
         self.close_idle();
+        if self.open > self.open_max && stage == Stage::Live {
+            self.close(id);
+        }
+        self.mark(id);
     }
 
     /// Looks whether a file has grown, shrunk, or gone elsewhere.
@@ -427,7 +439,11 @@ impl Tailer {
             .into_iter()
             .flatten()
             .filter_map(|path| {
-                if is_there(path) { Some(path.clone()) } else { rotated::place_of(inode.inode, path) }
+                if is_there(path) {
+                    Some(path.clone())
+                } else {
+                    rotated::place_of(inode.inode, path)
+                }
             })
             .find(|path| is_there(path));
         let open = follow.body.as_ref().and_then(Body::metadata);
@@ -528,17 +544,18 @@ impl Tailer {
             return Ok(());
         }
         let (source, own) = (follow.source, follow.inode());
-        let (size, held) = (follow.size, follow.held_end());
+        let (size, held) = (follow.proved, follow.held_end());
         let position = follow.position.clone();
-        let search = rotated::find(&position, &|inode| {
-            inode == own || self.is_anothers(source, inode, id)
-        });
+        let search =
+            rotated::find(&position, &|inode| inode == own || self.is_anothers(source, inode, id));
         let (copy, end) = match search {
             Search::Found(found) => {
                 let plain = found.plain.as_ref().map(|plain| plain.size);
-                self.recognise_copy(source, &found)?;
+                if found.plain.is_some() {
+                    self.remember_copy(source, &found.path)?;
+                }
                 let end = plain.unwrap_or(size);
-                (Some(Rest { body: found.body, path: Some(found.path) }).filter(|_| end >= held), end)
+                (Some(Rest { body: found.body }).filter(|_| end >= held), end)
             }
             Search::Missing(unreadable) => {
                 self.unreadable(source, unreadable);
@@ -556,30 +573,6 @@ impl Tailer {
             self.next_generation(id, now);
         } else {
             self.mark(id);
-        }
-        Ok(())
-    }
-
-    /// A copy that the globs match as well must not be read as a file of its own.
-    fn recognise_copy(&mut self, source: usize, found: &Found) -> Result<(), Error> {
-        let Some(plain) = &found.plain else { return Ok(()) };
-        let known = self.table.by_inode(source, plain.inode).is_some();
-        if known || !self.sources[source].globs.matches(&found.path) {
-            return Ok(());
-        }
-        let Ok((mut body, meta)) = Body::open(&found.path) else { return Ok(()) };
-        let Inode { device, inode } = plain.inode;
-        let mut position = Position {
-            file: identity::new_id().map_err(Error::Random)?,
-            source: self.sources[source].settings.source.clone(),
-            path: found.path.clone(),
-            device,
-            inode,
-            finished: true,
-            ..Position::default()
-        };
-        if mark_position(&mut position, &mut body, meta.len()).is_ok() {
-            self.table.done_already(source, position);
         }
         Ok(())
     }
@@ -633,9 +626,7 @@ impl Tailer {
                 Ok(true)
             }
             Ok(_) => self.departed(id, now).map(|()| false),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                self.departed(id, now).map(|()| false)
-            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => self.departed(id, now).map(|()| false),
             Err(e) => {
                 self.problem(Some(source), path, e.to_string());
                 self.release(id);
@@ -666,7 +657,7 @@ impl Tailer {
     }
 
     /// Closes what was served longest ago, an eighth at a time, when too many are open.
-    fn close_idle(&mut self) {
+    pub(super) fn close_idle(&mut self) {
         if self.open <= self.open_max {
             return;
         }
@@ -710,7 +701,11 @@ fn place_at_end(position: &mut Position, body: &mut Body, size: u64) -> io::Resu
 }
 
 /// Sets a position with all that it is recognised by.
-fn mark_position(position: &mut Position, body: &mut Body, offset: u64) -> io::Result<()> {
+pub(super) fn mark_position(
+    position: &mut Position,
+    body: &mut Body,
+    offset: u64,
+) -> io::Result<()> {
     let head = Head::of(&identity::read_head(body)?);
     (position.head_bytes, position.head_hash) = (head.bytes, head.hash);
     let length = offset.min(TAIL_BYTES as u64);

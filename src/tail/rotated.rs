@@ -58,9 +58,9 @@ pub(super) fn is_related(name: &Path, original: &Path) -> bool {
     let (Some(stem), Some(extension)) = (original.file_stem(), original.extension()) else {
         return false;
     };
-    let unpacked = COMPRESSED.iter().find_map(|c| {
-        name.strip_suffix(c.as_bytes()).and_then(|rest| rest.strip_suffix(b"."))
-    });
+    let unpacked = COMPRESSED
+        .iter()
+        .find_map(|c| name.strip_suffix(c.as_bytes()).and_then(|rest| rest.strip_suffix(b".")));
     let middle = unpacked
         .unwrap_or(name)
         .strip_prefix(stem.as_bytes())
@@ -129,8 +129,7 @@ impl Candidate {
         }
         let path = entry.path();
         let extension = path.extension().map(|e| e.as_bytes().to_ascii_lowercase());
-        let compressed =
-            extension.filter(|e| COMPRESSED.iter().any(|known| known.as_bytes() == e));
+        let compressed = extension.filter(|e| COMPRESSED.iter().any(|known| known.as_bytes() == e));
         let related = is_related(&path, &position.path);
         let sure = position.head_bytes >= HEAD_BYTES_SURE || entry.ino() == position.inode;
         if !related && (!sure || compressed.is_some()) {

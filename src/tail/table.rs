@@ -55,7 +55,9 @@ impl Table {
         for path in [Some(&follow.shown), Some(&follow.position.path), follow.real.as_ref()] {
             path.into_iter().for_each(|path| self.index_path(path, id));
         }
-        self.changed.insert(id);
+        if !follow.is_new {
+            self.changed.insert(id);
+        }
         self.files.insert(id, follow);
     }
 
@@ -73,6 +75,17 @@ impl Table {
         }
         self.done.insert(id, resting);
         self.changed.insert(id);
+    }
+
+    /// A file that turns out not to be one of its own.
+    pub(super) fn drop_follow(&mut self, id: FileId) -> Option<Follow> {
+        let follow = self.files.remove(&id)?;
+        self.unindex_inode(follow.source, follow.inode(), id);
+        for path in [Some(&follow.shown), Some(&follow.position.path), follow.real.as_ref()] {
+            path.into_iter().for_each(|path| self.unindex_path(path, id));
+        }
+        self.changed.remove(&id);
+        Some(follow)
     }
 
     /// A position whose file is nowhere any more.
@@ -118,6 +131,10 @@ impl Table {
         }
         self.index_path(&path, id);
         self.changed.insert(id);
+    }
+
+    pub(super) fn is_known(&self, id: FileId) -> bool {
+        self.position(id).is_some() || self.unplaced.contains_key(&id)
     }
 
     pub(super) fn touch(&mut self, id: FileId) {

@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     Chunk, Error, FileId, FileStatus, Interrupter, Position, Problem, Settings, Taken, Turn,
+    copies::Held,
     discover::Globs,
     follow::{Follow, Outcome, Patience, Share, Stage},
     identity::Inode,
@@ -25,6 +26,8 @@ const TURN_BYTES: u64 = 4 << 20;
 const BACKLOG_BYTES: u64 = 1 << 20;
 /// Bytes kept in memory for all files together; beyond that they are read again.
 const KEPT_BYTES_MAX: usize = 16 << 20;
+/// What refused complete records is not asked again before.
+const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 /// Problems that are remembered as said, at most.
 const SAID_MAX: usize = 10_000;
 /// Lines that come faster than this are gathered, so that not each costs a turn.
@@ -77,6 +80,8 @@ pub struct Tailer {
     /// Files yet to be polled in this round.
     pub(super) to_poll: Vec<FileId>,
     pub(super) scanned_once: bool,
+    /// Copies that are not read.
+    pub(super) held: HashMap<(usize, Inode), Held>,
     /// A file → those that wait until it is read to its end.
     pub(super) waiting: HashMap<FileId, Vec<FileId>>,
     waits: HashSet<FileId>,
@@ -104,7 +109,11 @@ impl Tailer {
         let (wake, error) = Wake::new();
         let mut tailer = Self::with(settings, positions, wake, Times::default())?;
         if let Some(error) = error {
-            tailer.problem(None, PathBuf::new(), format!("watching is impossible, polling: {error}"));
+            tailer.problem(
+                None,
+                PathBuf::new(),
+                format!("watching is impossible, polling: {error}"),
+            );
         }
         Ok(tailer)
     }
@@ -141,6 +150,7 @@ impl Tailer {
             next_scan: now,
             to_poll: Vec::new(),
             scanned_once: false,
+            held: HashMap::new(),
             waiting: HashMap::new(),
             waits: HashSet::new(),
             fresh: VecDeque::new(),
@@ -218,7 +228,8 @@ impl Tailer {
     ) -> Result<Turn, Error> {
         self.turns += 1;
         self.notice(now)?;
-        let due: Vec<_> = self.due.iter().filter(|&(_, &at)| at <= now).map(|(&id, _)| id).collect();
+        let due: Vec<_> =
+            self.due.iter().filter(|&(_, &at)| at <= now).map(|(&id, _)| id).collect();
         for id in due {
             self.due.remove(&id);
             self.mark(id);
@@ -249,8 +260,7 @@ impl Tailer {
         if self.waits.contains(&id) || !self.queued.insert(id) {
             return;
         }
-        let queue =
-            if follow.lag() > BACKLOG_BYTES { &mut self.backlog } else { &mut self.fresh };
+        let queue = if follow.lag() > BACKLOG_BYTES { &mut self.backlog } else { &mut self.fresh };
         queue.push_back(id);
     }
 
@@ -308,6 +318,10 @@ impl Tailer {
         if !self.open(id, now)? {
             return Ok(false);
         }
+        let is_new = self.table.files.get(&id).is_some_and(|follow| follow.is_new);
+        if is_new && self.hold_copy(id, now)? {
+            return Ok(false);
+        }
         let Some(follow) = self.table.files.get_mut(&id) else { return Ok(false) };
         let patience = patience(&self.sources[follow.source], self.times);
         let kept = follow.kept_bytes();
@@ -340,6 +354,9 @@ impl Tailer {
         match outcome {
             Ok(Outcome::More) => return Ok(true),
             Ok(Outcome::CaughtUp) => self.caught_up(id),
+            Ok(Outcome::Refused) => {
+                self.due.insert(id, now + REFUSED_PAUSE);
+            }
             Ok(Outcome::Changed) => self.truncated(id, now)?,
             Ok(Outcome::Ended) => self.ended(id, now),
             Err(error) => {
@@ -369,6 +386,7 @@ impl Tailer {
         if rotated {
             self.release(id);
         }
+        self.close_idle();
     }
 
     /// Says a problem, unless it was said already.
@@ -397,9 +415,5 @@ impl Tailer {
 }
 
 fn patience(source: &Source, times: Times) -> Patience {
-    Patience {
-        record: source.settings.record_wait,
-        renamed: times.renamed,
-        deleted: times.deleted,
-    }
+    Patience { record: source.settings.record_wait, renamed: times.renamed, deleted: times.deleted }
 }

@@ -158,7 +158,6 @@ impl Wake {
     pub(super) fn changes(&mut self) -> Changes {
         let (paths, gone, mut rescan) = {
             let mut pending = self.shared.lock();
-            pending.interrupted = false;
             if pending.paths.is_empty() && pending.gone.is_empty() && !pending.rescan {
                 return Changes::default();
             }
@@ -199,7 +198,7 @@ impl Wake {
     pub(super) fn wait(&self, until: Instant) -> bool {
         let mut pending = self.shared.lock();
         loop {
-            if pending.interrupted {
+            if std::mem::take(&mut pending.interrupted) {
                 return true;
             }
             if !pending.paths.is_empty() || !pending.gone.is_empty() || pending.rescan {
