@@ -1,6 +1,11 @@
 //! Batches of the spool → receivers, and what they answered. Knows sockets, TLS and acknowledgements; knows nothing
 //! of files, mappings or how events came to be.
 
+mod kernel;
+pub mod problem;
+mod retry;
+pub mod window;
+
 use std::{fmt, path::PathBuf, time::Duration};
 
 /// A secret: a password, key or token. Never printed, also not by `Debug`.
