@@ -27,6 +27,8 @@ pub(crate) const REPLAY_AGE: Duration = Duration::from_secs(10);
 pub(crate) const REPLAY_BYTES: u64 = 8 << 20;
 /// Acknowledged entries smaller than this are joined, so that the window stays short under a trickle.
 const ENTRY_BYTES_MIN: u64 = 16 << 10;
+/// More events than this are not held in doubt, see [`Window::holds_too_much`].
+const HELD_EVENTS_MAX: u64 = 500_000;
 
 /// What became of events, in numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -147,7 +149,8 @@ impl Window {
             let Some(entry) = self.entries.front() else { return };
             let old = now.saturating_duration_since(entry.at) >= REPLAY_AGE
                 && self.written.saturating_sub(entry.end) >= REPLAY_BYTES;
-            if !old && self.doubt == Doubt::Window {
+            // A batch that was filtered out as a whole was never on the wire.
+            if !old && entry.bytes > 0 && self.doubt == Doubt::Window {
                 return;
             }
             self.safe = self.safe.max(entry.next);
@@ -176,6 +179,15 @@ impl Window {
     /// Whether something was written that has no evidence yet.
     pub(crate) fn in_flight(&self) -> bool {
         self.entries.len() > self.settled
+    }
+
+    /// Whether so much waits behind `safe` that it is better to end the connection in order, which settles all
+    /// doubt, than to hold the spool: the window counts bytes on the wire, and a destination whose filter takes
+    /// one event in a thousand would hold a thousand times as much.
+    pub(crate) fn holds_too_much(&self, now: Instant) -> bool {
+        let old = |e: &Entry| now.saturating_duration_since(e.at) >= REPLAY_AGE;
+        self.acked.0.saturating_sub(self.safe.0) > HELD_EVENTS_MAX
+            && self.entries.front().is_some_and(old)
     }
 
     /// Everything before this one counts.
@@ -250,6 +262,21 @@ mod tests {
         assert_eq!(window.safe(), Sequence(1));
         window.ended();
         assert_eq!(window.safe(), Sequence(2));
+    }
+
+    #[test]
+    fn what_was_filtered_out_holds_nothing() {
+        let now = Instant::now();
+        let mut window = Window::new(Doubt::Window, Sequence(1), Sequence(1));
+        window.sent(Sequence(100), Tally { filtered: 99, ..Tally::default() }, 0, now);
+        window.acknowledge(0, now);
+        assert_eq!(window.safe(), Sequence(100));
+        window.sent(Sequence(101), shipped(1), 500, now);
+        window.sent(Sequence(900_000), Tally::default(), 500, now);
+        window.acknowledge(500, now);
+        assert_eq!(window.safe(), Sequence(100));
+        assert!(!window.holds_too_much(now));
+        assert!(window.holds_too_much(now + REPLAY_AGE));
     }
 
     #[test]
