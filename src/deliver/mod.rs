@@ -23,6 +23,9 @@ mod tls;
 mod udp;
 pub mod window;
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, path::PathBuf, time::Duration};
 
 /// A secret: a password, key or token. Never printed, also not by `Debug`.
