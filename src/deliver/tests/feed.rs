@@ -177,8 +177,14 @@ impl Encode for Numbers {
         let (n, id, replay) = (event.sequence.0, event.event.id, event.replay);
         let filling = "x".repeat(usize::try_from(n % 300).unwrap());
         match self.json {
-            true => write!(out, r#"{{"@timestamp":"2026-01-01T00:00:00Z","n":{n},"message":"{filling}"}}"#),
-            false => write!(out, "<134>1 - host towline - - [t n=\"{n}\" id=\"{id}\" replay=\"{replay}\"] {filling}"),
+            true => write!(
+                out,
+                r#"{{"@timestamp":"2026-01-01T00:00:00Z","n":{n},"message":"{filling}"}}"#
+            ),
+            false => write!(
+                out,
+                "<134>1 - host towline - - [t n=\"{n}\" id=\"{id}\" replay=\"{replay}\"] {filling}"
+            ),
         }
         .unwrap();
     }

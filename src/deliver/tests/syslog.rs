@@ -102,11 +102,10 @@ impl Receiver {
 }
 
 fn acceptor(certs: &Certs, knows: &Knows) -> Option<TlsAcceptor> {
-    let builder = ServerConfig::builder_with_provider(Arc::new(
-        rustls::crypto::ring::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()
-    .unwrap();
+    let builder =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap();
     let builder = match knows {
         Knows::Tcp => return None,
         Knows::Anyone => builder.with_no_client_auth(),
@@ -127,12 +126,7 @@ fn acceptor(certs: &Certs, knows: &Knows) -> Option<TlsAcceptor> {
     Some(TlsAcceptor::from(Arc::new(config.unwrap())))
 }
 
-async fn serve(
-    tcp: TcpStream,
-    acceptor: Option<TlsAcceptor>,
-    plan: Plan,
-    seen: Arc<Mutex<Seen>>,
-) {
+async fn serve(tcp: TcpStream, acceptor: Option<TlsAcceptor>, plan: Plan, seen: Arc<Mutex<Seen>>) {
     match (acceptor, plan) {
         (_, Plan::Garbage) => {
             let mut tcp = tcp;
@@ -168,7 +162,9 @@ async fn read(stream: &mut (impl AsyncRead + Unpin), plan: &Plan, seen: &Mutex<S
     loop {
         match plan {
             Plan::Reset(after) | Plan::Close(after) if messages >= *after => return,
-            Plan::StallThenReset(after, told) if messages >= *after => return told.notified().await,
+            Plan::StallThenReset(after, told) if messages >= *after => {
+                return told.notified().await;
+            }
             _ => {}
         }
         match message(stream).await {
