@@ -34,8 +34,5 @@ pub use check::check;
 pub use engine::{Mapping, Origin, Scratch};
 pub use library::Library;
 pub use source::SourceSpec;
-pub use spec::{
-    CefKey, CefTable, Checked, PrivacySpec, SessionSpec, Treatment, UnrecognisedText,
-};
+pub use spec::{CefKey, CefTable, Checked, PrivacySpec, SessionSpec, Treatment, UnrecognisedText};
 pub use tree::{File, Layer};
-
