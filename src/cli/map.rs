@@ -11,9 +11,12 @@ use jiff::tz::TimeZone;
 
 use super::{Exit, Failure, unrecognised::Unrecognised};
 use crate::{
-    event::{Event, EventId, KindId, Raw, Time, Value, field},
+    encode::{Agent, Cef, CefTable, Ecs},
+    event::{Event, EventId, FieldId, KindId, Raw, Time, Value, field},
+    guard::{Guard, Mode, Privacy, Shippable},
     map::{Library, Mapping, Origin, Scratch},
     parse::{Clock, Cut, Layout, Record, detect},
+    spool::Sequence,
     tail::{FileId, Flush},
 };
 
@@ -21,7 +24,6 @@ use crate::{
 const READ_BYTES: usize = 1 << 20;
 /// A record that does not end within this is cut: more memory is not spent on one.
 const BUFFER_BYTES_MAX: usize = 16 << 20;
-/// The summary reads better with the file's own name than with a whole path.
 const STDIN: &str = "-";
 
 /// Map a file's lines and show the events, without shipping anything.
@@ -44,7 +46,7 @@ pub(super) struct Arguments {
     /// What is printed.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
-    /// The privacy profile [default: standard].
+    /// The privacy profile. One with pseudonyms uses a key of this run alone.
     #[arg(long, value_name = "PROFILE", default_value = "standard")]
     privacy: String,
     /// The year of times that say none [default: by the file's age].
@@ -76,6 +78,8 @@ enum Format {
 
 /// The folder that is laid over the shipped mappings unless another is named.
 const MAPPINGS: &str = "/etc/towline/mappings";
+/// Where the CEF table is.
+const CEF: &str = "schemas/cef.toml";
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let library = library(arguments)?;
@@ -86,10 +90,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     input.fill().map_err(|error| unreadable(&arguments.file, &error))?;
     let layout = layout(&mapping, &arguments.layout, &input.buffer)?;
     let clock = Clock::new(zone(arguments)?, modified, arguments.year);
+    let refine = Refine::new(&library, &mapping, &arguments.privacy)?;
     let mut run = Run {
         mapping: &mapping,
         layout,
         clock: &clock,
+        refine: &refine,
         format: arguments.format,
         path: &arguments.file,
         read: modified,
@@ -97,6 +103,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         event: Event::new(KindId(0), EventId::default(), Time(0)),
         unrecognised: Unrecognised::default(),
         text: Vec::new(),
+        cef: Vec::new(),
         line: 1,
         offset: 0,
     };
@@ -165,6 +172,47 @@ fn layout<'m>(mapping: &'m Mapping, name: &str, bytes: &[u8]) -> Result<&'m Layo
     })
 }
 
+/// What happens to an event behind its mapping.
+struct Refine {
+    guard: Guard,
+    privacy: Privacy,
+    ecs: Ecs,
+    cef: Cef,
+}
+
+impl Refine {
+    fn new(library: &Library, mapping: &Mapping, profile: &str) -> Result<Self, Failure> {
+        let wrong = |message: String| Failure::new(Exit::Configuration, message);
+        let tables = &mapping.tables;
+        let spec = library.privacy(profile).ok_or_else(|| {
+            let names: Vec<_> = library.profiles().collect();
+            let hint = crate::problem::suggest(profile, names).unwrap_or_default();
+            wrong(format!("--privacy {profile}: there is no such profile; {hint}"))
+        })?;
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(|error| wrong(format!("no random key: {error}")))?;
+        let privacy = Privacy::new(spec, tables.clone(), Some(&key))
+            .map_err(|error| wrong(format!("--privacy {profile}: {error}")))?;
+        let table = library.document(CEF).unwrap_or_else(|| toml::Table::new().into());
+        let table = CefTable::from_value(table).map_err(|error| {
+            Failure::problems(&[library.problem(CEF, &error.path, &error.problem)])
+        })?;
+        let agent = Agent {
+            id: [0; 16],
+            name: "dry-run".to_owned(),
+            version: env!("CARGO_PKG_VERSION"),
+            host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            host_ip: Vec::new(),
+        };
+        Ok(Self {
+            guard: Guard::new(Mode::default(), tables.clone()),
+            privacy,
+            ecs: Ecs::new(&agent, tables),
+            cef: Cef::new(1, &table, &agent, tables),
+        })
+    }
+}
+
 /// What is read and not mapped yet.
 struct Input {
     input: Box<dyn Read>,
@@ -186,6 +234,7 @@ impl Input {
 /// One dry run.
 struct Run<'r> {
     mapping: &'r Mapping,
+    refine: &'r Refine,
     layout: &'r Layout,
     clock: &'r Clock,
     format: Format,
@@ -195,6 +244,7 @@ struct Run<'r> {
     event: Event<Raw>,
     unrecognised: Unrecognised,
     text: Vec<u8>,
+    cef: Vec<u8>,
     /// Number of the next physical line.
     line: u64,
     /// Offset of the next record's first byte.
@@ -262,74 +312,55 @@ impl Run<'_> {
         self.mapping.map(record, &origin, &mut self.scratch, &mut self.event);
         let said = self.event.text_of(field::MESSAGE).unwrap_or_default();
         self.unrecognised.count(self.event.recognised, said);
+        let raw =
+            std::mem::replace(&mut self.event, Event::new(KindId(0), EventId::default(), Time(0)));
+        let event = self.refine.privacy.apply(self.refine.guard.clean(raw));
         self.text.clear();
         match self.format {
-            Format::Table => self.table(),
-            Format::Ecs | Format::Cef => self.ecs(),
-            Format::Jsonl => self.json_line(lines),
+            Format::Table => self.table(&event),
+            Format::Ecs => self.refine.ecs.write(Sequence(0), &event, &mut self.text),
+            Format::Cef => self.refine.cef.write(&event, &mut self.text),
+            Format::Jsonl => self.json_line(&event, lines)?,
         }
         self.text.push(b'\n');
         out.write_all(&self.text)
     }
 
-    fn table(&mut self) {
-        let kind = &self.mapping.tables.kind(self.event.kind).name;
-        let time = timestamp(self.event.time);
+    fn table(&mut self, event: &Event<Shippable>) {
+        let kind = &self.mapping.tables.kind(event.kind).name;
+        let time = timestamp(event.time);
         let binding = self.mapping.matched(&self.scratch).unwrap_or("-");
         self.text = format!("{:>6}  {time}  {kind}  ({binding})", self.line).into_bytes();
-        for one in &self.event.fields {
-            if matches!(
-                one.id,
-                field::ORIGINAL | field::LOG_PATH | field::LOG_OFFSET | field::DATASET
-            ) {
+        for one in &event.fields {
+            if PLACE.contains(&one.id) {
                 continue;
             }
             let name = &self.mapping.tables.field(one.id).name;
             let value = match one.value {
-                Value::Date(time) => timestamp(time),
-                value => self.event.show(value).escape_debug().to_string(),
+                Value::Date(time) => timestamp(time).into(),
+                value => event.show(value),
             };
             self.text.extend_from_slice(format!("\n        {name} = {value}").as_bytes());
         }
     }
 
-    fn json_line(&mut self, lines: u32) {
-        let kind = &self.mapping.tables.kind(self.event.kind).name;
-        let kind = if self.event.recognised { format!("\"{kind}\"") } else { "null".to_owned() };
-        let start = format!("{{\"line\":{},\"lines\":{lines},\"kind\":{kind},\"ecs\":", self.line);
-        self.text.extend_from_slice(start.as_bytes());
-        self.ecs();
+    fn json_line(&mut self, event: &Event<Shippable>, lines: u32) -> io::Result<()> {
+        let kind = event.recognised.then(|| &self.mapping.tables.kind(event.kind).name);
+        write!(self.text, "{{\"line\":{},\"lines\":{lines},\"kind\":", self.line)?;
+        serde_json::to_writer(&mut self.text, &kind)?;
+        self.text.extend_from_slice(b",\"ecs\":");
+        self.refine.ecs.write(Sequence(0), event, &mut self.text);
+        self.cef.clear();
+        self.refine.cef.write(event, &mut self.cef);
+        self.text.extend_from_slice(b",\"cef\":");
+        serde_json::to_writer(&mut self.text, &String::from_utf8_lossy(&self.cef))?;
         self.text.push(b'}');
-    }
-
-    fn ecs(&mut self) {
-        let tables = &self.mapping.tables;
-        let mut object = serde_json::Map::new();
-        object.insert("@timestamp".to_owned(), timestamp(self.event.time).into());
-        for one in &self.event.fields {
-            let def = tables.field(one.id);
-            let value = match one.value {
-                Value::Long(number) => number.into(),
-                Value::Double(number) => number.into(),
-                Value::Boolean(truth) => truth.into(),
-                Value::Date(time) => timestamp(time).into(),
-                value => serde_json::Value::from(self.event.show(value).into_owned()),
-            };
-            if def.array {
-                let list =
-                    object.entry(def.name.clone()).or_insert_with(|| Vec::<i64>::new().into());
-                list.as_array_mut().into_iter().for_each(|list| list.push(value.clone()));
-            } else {
-                object.insert(def.name.clone(), value);
-            }
-        }
-        if let Some(outcome) = &tables.kind(self.event.kind).outcome {
-            object.entry("event.outcome").or_insert_with(|| outcome.clone().into());
-        }
-        let written = serde_json::to_writer(&mut self.text, &object);
-        written.expect("maps of strings can always be written to memory");
+        Ok(())
     }
 }
+
+/// Fields that are the same for all records of a file, or the record itself: a table for people is better without.
+const PLACE: [FieldId; 4] = [field::ORIGINAL, field::LOG_PATH, field::LOG_OFFSET, field::DATASET];
 
 fn newlines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
