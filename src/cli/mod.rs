@@ -4,7 +4,9 @@
 mod exit;
 mod check;
 mod log;
+mod map;
 mod status;
+mod unrecognised;
 
 use std::path::PathBuf;
 
@@ -52,6 +54,8 @@ pub(crate) struct Global {
 enum Command {
     /// Check the configuration and say what would be done.
     Check(check::Arguments),
+    /// Map a file's lines and show the events, without shipping anything.
+    Map(map::Arguments),
     /// Say how far a running agent is.
     Status(status::Arguments),
 }
@@ -64,6 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let global = &arguments.global;
     match &arguments.command {
         Command::Check(arguments) => check::run(global, arguments),
+        Command::Map(arguments) => map::run(arguments),
         Command::Status(arguments) => status::run(global, arguments),
     }
 }

@@ -112,4 +112,12 @@ fn slice(text: &str, span: Span) -> &str {
 }
 
 #[cfg(test)]
+impl Shippable {
+    /// Text that a test vouches for.
+    pub(crate) fn for_tests(text: String) -> Self {
+        Self(text)
+    }
+}
+
+#[cfg(test)]
 mod tests;
