@@ -2,8 +2,8 @@
 //!
 //! One JSON object a line in `<folder>/<destination>.jsonl`: `time` (RFC 3339), `sequence`, `event_id`, `kind`, `status`, `reason`,
 //! `body` (the event as it was sent). They are on the disk before the cursor passes the event; a crash in between repeats the line, with
-//! the same `event_id`. A file that has reached its size is renamed to `<destination>.<time>.jsonl`; those go when they are too old or
-//! too many together, the oldest first.
+//! the same `event_id`. A file that has reached a quarter of the size or the age that is kept is renamed to
+//! `<destination>.<time>.jsonl`; those go when they are too old or too much together, the oldest first.
 
 use std::{
     io::Write,
@@ -28,9 +28,9 @@ const BODY_BYTES_MAX: usize = 4 << 20;
 /// How much is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Keep {
-    /// Size of all files of a destination together, bytes. A new file begins at a quarter of it.
+    /// Size of all files of a destination together, bytes.
     pub bytes_max: u64,
-    /// Age of a finished file.
+    /// Age of a letter. Some may stay a quarter longer.
     pub age_max: Duration,
 }
 
@@ -77,6 +77,8 @@ pub struct DeadLetters {
     keep: Keep,
     file: Arc<dyn DiskFile>,
     bytes: u64,
+    /// When its first letter was put in.
+    began: Option<Time>,
     line: Vec<u8>,
 }
 
@@ -95,21 +97,25 @@ impl DeadLetters {
         let bytes = whole_lines(&*file).map_err(Error::io("read", &path))?;
         file.truncate(bytes).map_err(Error::io("cut", &path))?;
         disk.sync_folder(folder).map_err(Error::io("sync", folder))?;
+        let began = first_time(&*file).map_err(Error::io("read", &path))?;
         let folder = folder.to_owned();
-        Ok(Self { disk, folder, stem, keep, file, bytes, line: Vec::new() })
+        Ok(Self { disk, folder, stem, keep, file, bytes, began, line: Vec::new() })
     }
 
     /// Puts letters away; returns when they are on the disk. After an error none of them is.
     pub fn put(&mut self, letters: &[DeadLetter<'_>], now: Time) -> Result<(), Error> {
         self.line.clear();
         letters.iter().for_each(|letter| write_line(&mut self.line, letter, now));
-        self.turn_over(now)?;
+        self.tidy(now)?;
         let path = self.path();
         let written = append_all(&*self.file, &self.line)
             .map_err(Error::io("write", &path))
             .and_then(|()| self.file.sync().map_err(Error::io("sync", &path)));
         match written {
-            Ok(()) => self.bytes += self.line.len() as u64,
+            Ok(()) => {
+                self.bytes += self.line.len() as u64;
+                self.began.get_or_insert(now);
+            }
             // What cannot be cut now is cut by the next opening, or read twice: better than half a line before a whole one.
             Err(_) => self.file.truncate(self.bytes).map_err(Error::io("cut", &path))?,
         }
@@ -120,14 +126,20 @@ impl DeadLetters {
         self.folder.join(format!("{}.jsonl", self.stem))
     }
 
-    /// Begins a new file when this one is large enough, and lets old ones go.
-    fn turn_over(&mut self, now: Time) -> Result<(), Error> {
-        if self.bytes > 0 && self.bytes + self.line.len() as u64 > self.keep.bytes_max / 4 {
+    /// Begins a new file when this one is large or old enough, and lets old ones go. For a timer; [`DeadLetters::put`] does it too.
+    pub fn tidy(&mut self, now: Time) -> Result<(), Error> {
+        let large = self.bytes + self.line.len() as u64 > self.keep.bytes_max / 4;
+        let old = self.began.is_some_and(|began| age(began, now) > self.keep.age_max / 4);
+        if self.bytes > 0 && (large || old) {
             let path = self.path();
             let full = self.folder.join(format!("{}.{:020}.jsonl", self.stem, now.0.max(0)));
-            self.disk.rename(&path, &full).map_err(Error::io("rename", &path))?;
+            match self.disk.rename(&path, &full) {
+                // An earlier attempt came this far and failed after it.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                other => other.map_err(Error::io("rename", &path))?,
+            }
             self.file = open(&*self.disk, &path)?;
-            self.bytes = 0;
+            (self.bytes, self.began) = (0, None);
             self.disk.sync_folder(&self.folder).map_err(Error::io("sync", &self.folder))?;
         }
         self.bound(now)
@@ -141,8 +153,7 @@ impl DeadLetters {
                 .open(&path, Mode::Read)
                 .and_then(|file| file.bytes())
                 .map_err(Error::io("read", &path))?;
-            let age = now.0.saturating_sub(time).max(0) as u128;
-            if age > self.keep.age_max.as_nanos() || bytes > left {
+            if age(Time(time), now) > self.keep.age_max || bytes > left {
                 left = 0;
                 self.disk.remove(&path).map_err(Error::io("remove", &path))?;
             }
@@ -165,6 +176,21 @@ impl DeadLetters {
         found.sort();
         Ok(found)
     }
+}
+
+fn age(since: Time, now: Time) -> Duration {
+    Duration::from_nanos(now.0.saturating_sub(since.0).max(0) as u64)
+}
+
+/// The time of the first letter of a file.
+fn first_time(file: &dyn DiskFile) -> std::io::Result<Option<Time>> {
+    let mut head = [0; 64];
+    let read = read_full(file, &mut head, 0)?;
+    let time = std::str::from_utf8(&head[..read])
+        .ok()
+        .and_then(|head| head.strip_prefix("{\"time\":\"")?.split_once('"'))
+        .and_then(|(time, _)| time.parse::<jiff::Timestamp>().ok());
+    Ok(time.and_then(|time| i64::try_from(time.as_nanosecond()).ok()).map(Time))
 }
 
 fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>, Error> {
@@ -276,7 +302,13 @@ mod tests {
             assert!(names(folder.path()).iter().map(size).sum::<u64>() <= 8000);
         }
         assert!(names(folder.path()).len() > 2);
-        dead.put(&[letter(50, &body)], Time(31 * DAY)).unwrap();
+        // Opened again it knows how old its first letter is, without a new one.
+        let mut dead = open(folder.path(), 8000);
+        dead.tidy(Time(29 * DAY)).unwrap();
+        assert!(names(folder.path()).contains(&format!("siem.{:020}.jsonl", 29 * DAY)));
+        dead.tidy(Time(31 * DAY)).unwrap();
+        assert_eq!(names(folder.path()).len(), 2, "only what was finished on day 29");
+        dead.tidy(Time(60 * DAY)).unwrap();
         assert_eq!(names(folder.path()), ["siem.jsonl"]);
     }
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Books, BooksDelta, Cursor, Error, Kept, Listener, Notice, Reader, Recovered, Sequence,
-    Settings, cursor,
+    Books, BooksDelta, Counts, Cursor, Error, Kept, Listener, Notice, Range, Reader, Recovered,
+    Sequence, Settings, cursor,
     disk::{Disk, RealDisk},
     frame::{Builder, Compression, EVENT_BYTES_MAX},
     quarantine,
