@@ -560,7 +560,7 @@ impl Tailer {
         Ok(())
     }
 
-    fn first_position(
+    pub(super) fn first_position(
         &self,
         source: usize,
         path: PathBuf,

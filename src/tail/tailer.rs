@@ -414,10 +414,11 @@ impl Tailer {
         }
     }
 
-    /// Whether another file of this source has the inode.
+    /// Whether another file of this source has the inode and is read from it.
     pub(super) fn is_anothers(&self, source: usize, inode: Inode, id: FileId) -> bool {
-        let owner = self.table.by_inode(source, inode);
-        owner.is_some_and(|owner| owner != id && self.table.files.contains_key(&owner))
+        let owner = self.table.by_inode(source, inode).filter(|&owner| owner != id);
+        let owner = owner.and_then(|owner| self.table.files.get(&owner));
+        owner.is_some_and(|owner| !owner.is_new)
     }
 }
 
