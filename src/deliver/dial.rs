@@ -125,9 +125,17 @@ impl Wire {
         }
     }
 
-    /// Where the other end is.
-    pub(crate) fn peer(&self) -> Option<SocketAddr> {
-        self.counted().tcp.peer_addr().ok()
+    /// The connection in words: protocol, cipher, and the peer's address.
+    pub(crate) fn describe(&self) -> String {
+        let peer = self.counted().tcp.peer_addr().map_or_else(|_| "?".into(), |p| p.to_string());
+        let Self::Tls(stream) = self else { return format!("TCP ({peer})") };
+        let session = stream.get_ref().1;
+        let version = match session.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            _ => "TLS 1.2",
+        };
+        let suite = session.negotiated_cipher_suite().and_then(|s| s.suite().as_str());
+        format!("{version}, {} ({peer})", suite.unwrap_or("unknown cipher"))
     }
 
     /// Bytes that the peer's kernel has acknowledged.

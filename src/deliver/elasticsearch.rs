@@ -268,11 +268,6 @@ impl Sender {
     fn name(&self) -> String {
         self.client.peer().unwrap_or_else(|| "the server".into())
     }
-
-    /// The client, for the connection check.
-    pub(crate) fn client(&mut self) -> &mut Client {
-        &mut self.client
-    }
 }
 
 /// What an answer leaves to be done.
@@ -328,7 +323,8 @@ fn gzip<'a>(slices: impl Iterator<Item = &'a [u8]>) -> Bytes {
     encoder.finish().expect("a Vec takes everything").into()
 }
 
-fn authorization(credentials: &Credentials) -> Option<String> {
+/// The value of the `Authorization` header.
+pub(crate) fn authorization(credentials: &Credentials) -> Option<String> {
     match credentials {
         Credentials::None => None,
         Credentials::Basic { user, password } => {

@@ -2,6 +2,7 @@
 //! of files, mappings or how events came to be.
 
 mod answer;
+pub mod check;
 pub mod courier;
 mod desk;
 mod dial;

@@ -84,6 +84,11 @@ impl Sender {
         self.line.as_ref().map(|line| line.address.to_string())
     }
 
+    /// The connection in words.
+    pub(crate) fn describe(&self) -> String {
+        self.line.as_ref().map_or_else(|| "nothing".into(), |line| line.wire.describe())
+    }
+
     /// Whether the connection has outlived the time in which a refusal or a crash would have shown.
     pub(crate) fn proven(&self) -> bool {
         self.line.as_ref().is_some_and(|l| l.since.elapsed() >= REPLAY_AGE && l.acknowledged > 0)

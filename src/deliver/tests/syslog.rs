@@ -269,6 +269,20 @@ async fn filtered_events_are_counted_and_not_sent() {
 }
 
 #[tokio::test]
+async fn what_the_spool_lost_is_counted_once_and_passed() {
+    let certs = Certs::make();
+    let plans = vec![Plan::Reset(100), Plan::Read];
+    let receiver = Receiver::start(&certs, Knows::Anyone, plans).await;
+    let shelf = Shelf::with(500);
+    shelf.lose(50, 80);
+    let running = Running::start(&tls(&receiver, certs.anonymous()), shelf);
+    until("all is read", || receiver.count() == 470).await;
+    running.delivered().await;
+    let (_, mark) = running.stop().await;
+    assert_eq!((mark.tally.shipped, mark.tally.lost), (470, 30));
+}
+
+#[tokio::test]
 async fn a_refused_client_certificate_is_noticed_although_the_handshake_succeeds() {
     let certs = Certs::make();
     let receiver = Receiver::start(&certs, Knows::Certificates, vec![Plan::Read]).await;
