@@ -10,8 +10,9 @@ use super::{
     ElasticsearchSettings, Kind, Settings, SyslogSettings, Transport, answer,
     elasticsearch::{authorization, data_stream},
     http::{Ask, Client, NoReply, Reply},
-    problem::Problem,
-    syslog, udp,
+    syslog,
+    trouble::Trouble,
+    udp,
 };
 
 /// How long a receiver gets to refuse us after the handshake, see `dial`. A check may take longer than delivery.
@@ -23,7 +24,7 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 ///
 /// # Errors
 /// The same lines, if one of them does not work.
-pub async fn connect_check(settings: &Settings) -> Result<String, Problem> {
+pub async fn connect_check(settings: &Settings) -> Result<String, Trouble> {
     let places = match &settings.kind {
         Kind::Syslog(syslog) => &syslog.address,
         Kind::Elasticsearch(search) => &search.urls,
@@ -36,11 +37,11 @@ pub async fn connect_check(settings: &Settings) -> Result<String, Problem> {
             Kind::Elasticsearch(search) => try_search(search, place, settings.timeout).await,
         };
         failed |= tried.is_err();
-        lines.push(tried.unwrap_or_else(|problem| problem.what));
+        lines.push(tried.unwrap_or_else(|trouble| trouble.what));
     }
     match (lines.is_empty(), failed) {
-        (true, _) => Err(Problem::slow("the destination has no address")),
-        (false, true) => Err(Problem::slow(lines.join("\n"))),
+        (true, _) => Err(Trouble::slow("the destination has no address")),
+        (false, true) => Err(Trouble::slow(lines.join("\n"))),
         (false, false) => Ok(lines.join("\n")),
     }
 }
@@ -49,21 +50,21 @@ async fn try_syslog(
     settings: &SyslogSettings,
     address: &str,
     limit: Duration,
-) -> Result<String, Problem> {
+) -> Result<String, Trouble> {
     let one = SyslogSettings { address: vec![address.into()], ..settings.clone() };
     if settings.transport == Transport::Udp {
-        udp::Sender::new(&one, limit).map_err(Problem::slow)?.connect().await?;
+        udp::Sender::new(&one, limit).map_err(Trouble::slow)?.connect().await?;
         return Ok(format!(
             "{address}: the name resolves; over UDP nobody answers, so that is all"
         ));
     }
-    let mut sender = syslog::Sender::new(&one, limit).map_err(Problem::slow)?;
+    let mut sender = syslog::Sender::new(&one, limit).map_err(Trouble::slow)?;
     sender.connect().await?;
     let over = sender.describe();
     // Returns early only when the receiver closes.
     let _ = tokio::time::timeout(REFUSAL_WAIT, sender.watch(false)).await;
-    sender.evidence().await.map_err(|problem| {
-        Problem::slow(format!("{problem} right after it was opened: its log should say why"))
+    sender.evidence().await.map_err(|trouble| {
+        Trouble::slow(format!("{trouble} right after it was opened: its log should say why"))
     })?;
     sender.close(tokio::time::Instant::now() + limit).await;
     Ok(format!("{address}: connected over {over}"))
@@ -73,11 +74,11 @@ async fn try_search(
     settings: &ElasticsearchSettings,
     url: &str,
     limit: Duration,
-) -> Result<String, Problem> {
-    let stream = data_stream(&settings.data_stream).map_err(Problem::slow)?;
+) -> Result<String, Trouble> {
+    let stream = data_stream(&settings.data_stream).map_err(Trouble::slow)?;
     let authorization = authorization(&settings.credentials);
     let urls = [url.to_owned()];
-    let client = Client::new(&urls, &settings.tls, authorization, limit).map_err(Problem::slow)?;
+    let client = Client::new(&urls, &settings.tls, authorization, limit).map_err(Trouble::slow)?;
     let mut node = Node { client, url };
     let server = node.who().await?;
     node.privileges(stream).await?;
@@ -92,7 +93,7 @@ struct Node<'a> {
 }
 
 impl Node<'_> {
-    async fn ask(&mut self, method: Method, path: &str, body: &str) -> Result<Reply, Problem> {
+    async fn ask(&mut self, method: Method, path: &str, body: &str) -> Result<Reply, Trouble> {
         let ask = Ask {
             method,
             path,
@@ -103,17 +104,17 @@ impl Node<'_> {
         };
         let asked = self.client.ask(ask).await;
         asked.map_err(|none| match none {
-            NoReply::Slow(problem) | NoReply::Failed(problem) => problem,
+            NoReply::Slow(trouble) | NoReply::Failed(trouble) => trouble,
         })
     }
 
-    fn refused(&self, reply: &Reply, what: &str) -> Problem {
+    fn refused(&self, reply: &Reply, what: &str) -> Trouble {
         let said = answer::request_reason(&reply.body);
-        Problem::slow(format!("{}: {}: {what}: {said}", self.url, reply.status))
+        Trouble::slow(format!("{}: {}: {what}: {said}", self.url, reply.status))
     }
 
     /// What answers there. A user that may only write may not ask that.
-    async fn who(&mut self) -> Result<String, Problem> {
+    async fn who(&mut self) -> Result<String, Trouble> {
         let reply = self.ask(Method::GET, "/", "").await?;
         match reply.status {
             StatusCode::OK => {}
@@ -137,7 +138,7 @@ impl Node<'_> {
     }
 
     /// Whether we may write. Only Elasticsearch can be asked; others show it with the first event.
-    async fn privileges(&mut self, stream: &str) -> Result<(), Problem> {
+    async fn privileges(&mut self, stream: &str) -> Result<(), Trouble> {
         let wanted = json!({ "index": [{ "names": [stream], "privileges": ["create_doc"] }] });
         let path = "/_security/user/_has_privileges";
         let reply = self.ask(Method::POST, path, &wanted.to_string()).await?;
@@ -146,7 +147,7 @@ impl Node<'_> {
         }
         let text: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         match text["has_all_requested"].as_bool() {
-            Some(false) => Err(Problem::slow(format!(
+            Some(false) => Err(Trouble::slow(format!(
                 "{}: the credentials lack the privilege create_doc on {stream}",
                 self.url
             ))),
@@ -155,7 +156,7 @@ impl Node<'_> {
     }
 
     /// Whether the data stream is there.
-    async fn stream(&mut self, stream: &str) -> Result<String, Problem> {
+    async fn stream(&mut self, stream: &str) -> Result<String, Trouble> {
         let reply = self.ask(Method::GET, &format!("/_data_stream/{stream}"), "").await?;
         match reply.status {
             StatusCode::OK => Ok(format!("the data stream {stream} is there")),

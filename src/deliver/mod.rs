@@ -15,7 +15,7 @@ mod parcel;
 mod pem;
 mod pin;
 mod port;
-pub mod problem;
+pub mod trouble;
 mod render;
 mod retry;
 pub mod status;

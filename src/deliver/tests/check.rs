@@ -14,7 +14,7 @@ use crate::deliver::{
 async fn says(settings: &super::super::Settings, works: bool, expected: &[&str]) {
     let (worked, text) = match connect_check(settings).await {
         Ok(text) => (true, text),
-        Err(problem) => (false, problem.what),
+        Err(trouble) => (false, trouble.what),
     };
     assert_eq!(worked, works, "{text}");
     assert!(expected.iter().all(|e| text.contains(e)), "{text}");
