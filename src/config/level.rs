@@ -1,5 +1,9 @@
 //! Levels of log lines, to compare what programs call them.
 
+use toml::de::DeValue;
+
+use super::{sheet::Wrong, value};
+
 /// How important a program finds a line, from least to most.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Level {
@@ -20,7 +24,7 @@ pub enum Level {
 }
 
 /// Names in the configuration.
-pub(super) const NAMES: &[(&str, Level)] = &[
+const NAMES: &[(&str, Level)] = &[
     ("trace", Level::Trace),
     ("debug", Level::Debug),
     ("info", Level::Info),
@@ -53,6 +57,17 @@ impl Level {
             _ => return None,
         })
     }
+}
+
+/// Reads a level of the configuration; of a program's name for one it says what it is called here.
+pub(super) fn read(value: &DeValue<'_>) -> Result<Level, Wrong> {
+    value::choice(NAMES)(value).map_err(|wrong| {
+        let meant = value.as_str().and_then(|word| Level::of(word.as_bytes()));
+        match NAMES.iter().find(|(_, level)| Some(*level) == meant) {
+            Some((name, _)) => wrong.hint(format!("did you mean `{name}`?")),
+            None => wrong,
+        }
+    })
 }
 
 #[cfg(test)]

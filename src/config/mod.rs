@@ -227,7 +227,7 @@ impl Said {
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes());
-            let shown = mask::mask(&text);
+            let shown = mask::mask_broken(&text);
             Problem::at(path, &shown, valid..valid + 1, "not UTF-8").hint("save the file as UTF-8")
         })?;
         Ok(Self::of_text(path, text))
@@ -272,10 +272,13 @@ impl Said {
         known: &Known,
         environment: Environment<'_>,
     ) -> Result<(Config, Vec<Warning>), Vec<Problem>> {
-        let shown = mask::mask(&self.text);
-        let sheet = Sheet::new(&self.path, &shown);
         let (table, errors) = toml::de::DeTable::parse_recoverable(&self.text);
-        let config = match syntax::report(&sheet, errors) {
+        let shown = match errors.is_empty() {
+            true => mask::mask(&self.text),
+            false => mask::mask_broken(&self.text),
+        };
+        let sheet = Sheet::new(&self.path, &shown);
+        let config = match syntax::report(&sheet, &self.text, errors) {
             syntax::Readable::Yes => {
                 whole_file(Section::root(&sheet, table.get_ref()), known, environment)
             }
@@ -303,7 +306,7 @@ fn whole_file(
     });
     let sources: Vec<_> = read.collect();
     source::warn_when_read_twice(sheet, &sources);
-    if none {
+    if none && !root.is_misspelt("source") {
         let hint = format!(
             "add `[source.chat]` with `mapping = \"{}\"` and `files = […]`",
             known.example()
@@ -313,7 +316,7 @@ fn whole_file(
     let privacy = general::privacy(&mut root, known, environment);
     let spool = general::spool(&mut root, &agent.state);
     let named = root.named("destination");
-    if named.is_empty() {
+    if named.is_empty() && !root.is_misspelt("destination") {
         let hint = "add `[destination.siem.syslog]` with `address = [\"siem.example.net:6514\"]`";
         sheet.error_at_end(Wrong::new("there is no destination").hint(hint));
     }

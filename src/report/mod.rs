@@ -3,6 +3,7 @@
 //! It counts nothing: the spool's books and the destinations' cursors do. It knows no stage that works.
 
 mod balance;
+mod rfc3339;
 mod socket;
 mod text;
 
@@ -35,6 +36,7 @@ pub struct Status {
     /// The agent.
     pub agent: AgentStatus,
     /// When this was so.
+    #[serde(with = "rfc3339")]
     pub time: Time,
     /// The spool.
     pub spool: SpoolStatus,
@@ -56,6 +58,7 @@ pub struct AgentStatus {
     /// Process id.
     pub pid: u32,
     /// When it started.
+    #[serde(with = "rfc3339")]
     pub started: Time,
 }
 
@@ -110,6 +113,7 @@ pub struct DestinationStatus {
     /// Why the last try failed, while it does.
     pub trouble: Option<String>,
     /// When it last took something.
+    #[serde(with = "rfc3339::maybe")]
     pub last_ack: Option<Time>,
 }
 
