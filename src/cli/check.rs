@@ -11,18 +11,25 @@ use super::{Exit, Failure, Global, begin_log, load};
 use crate::{
     config::{Config, Source, Unrecognised, show_size},
     deliver::{Kind, Schema, Settings, Transport},
+    map,
 };
 
 /// Check the configuration and say what would be done.
 ///
-/// Reads the configuration, the secrets and certificates it names, and the mappings. Without an error it prints, on
-/// standard output, what `towline run` would do.
+/// Reads the configuration, the secrets and certificates it names, and all mappings, whose examples are
+/// run. Every error is shown with its file, line and column, and with what would be right. Without
+/// errors it prints, on standard output, what `towline run` would do.
 #[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Arguments {}
 
 pub(super) fn run(global: &Global, _: &Arguments) -> Result<Exit, Failure> {
     let loaded = load(global)?;
     begin_log(global, &loaded.config);
+    let problems = map::check(&loaded.library);
+    if !problems.is_empty() {
+        return Err(Failure::problems(&problems));
+    }
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}\n");
     }
