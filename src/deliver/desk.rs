@@ -1,0 +1,139 @@
+//! The courier's desk: takes batches from the feed, filters and renders them into parcels, and writes down what
+//! became of them. Synchronous: it may wait for a disk, so the courier lets it work on a thread for that.
+
+use super::{
+    feed::{Feed, Letter, Mark},
+    filter::Filter,
+    parcel::{Item, Parcel},
+    render::{Numbered, Render},
+    window::{Rewind, Tally},
+};
+use crate::spool::{Batch, Sequence};
+
+/// How large parcels may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    /// Events that are read at once.
+    pub(crate) events_max: usize,
+    /// Bytes as rendered, about.
+    pub(crate) bytes_max: usize,
+}
+
+/// One destination's desk.
+pub(crate) struct Desk {
+    feed: Box<dyn Feed>,
+    filter: Filter,
+    render: Render,
+    size: Size,
+    /// A batch that did not fit into one parcel, and its first event that is still to do.
+    rest: Option<(Batch, usize)>,
+    /// Everything before this one is in the books already.
+    counted: Sequence,
+    /// Everything before this one may be a repetition.
+    replay: Sequence,
+    /// Length of the last parcel: the next one will be about as long.
+    guess: usize,
+}
+
+impl Desk {
+    /// A desk that begins where the feed stands; `rewind` says what of it is a repetition.
+    pub(crate) fn new(
+        feed: Box<dyn Feed>,
+        filter: Filter,
+        render: Render,
+        size: Size,
+        rewind: Rewind,
+    ) -> Self {
+        let mut desk = Self {
+            feed,
+            filter,
+            render,
+            size,
+            rest: None,
+            counted: Sequence(0),
+            replay: Sequence(0),
+            guess: 0,
+        };
+        desk.rewind(rewind);
+        desk
+    }
+
+    /// The next parcel, or `None` when there is nothing new.
+    pub(crate) fn prepare(&mut self) -> Result<Option<Parcel>, String> {
+        let (batch, from) = match self.rest.take() {
+            Some(rest) => rest,
+            None => match self.feed.next(self.size.events_max, self.size.bytes_max)? {
+                Some(batch) => (batch, 0),
+                None => return Ok(None),
+            },
+        };
+        self.filter.prepare(&batch.tables);
+        self.render.encoder.prepare(&batch.tables);
+        Ok(Some(self.pack(batch, from)))
+    }
+
+    fn pack(&mut self, batch: Batch, from: usize) -> Parcel {
+        let mut bytes = Vec::with_capacity(self.guess);
+        let mut items = Vec::with_capacity(batch.events.len() - from);
+        let mut tally = Tally::default();
+        let mut done = from;
+        for (sequence, event) in &batch.events[from..] {
+            if bytes.len() >= self.size.bytes_max {
+                break;
+            }
+            done += 1;
+            let fresh = u64::from(*sequence >= self.counted);
+            if !self.filter.takes(event) {
+                tally.filtered += fresh;
+                continue;
+            }
+            tally.shipped += fresh;
+            let start = bytes.len();
+            let replay = *sequence < self.replay;
+            let numbered = Numbered { sequence: *sequence, event, replay };
+            let body = self.render.write(&numbered, &mut bytes);
+            items.push(Item { sequence: *sequence, id: event.id, start, body, end: bytes.len() });
+        }
+        self.guess = bytes.len() + bytes.len() / 16;
+        let next = match batch.events.get(done) {
+            Some((sequence, _)) => *sequence,
+            None => batch.next,
+        };
+        if done < batch.events.len() {
+            self.rest = Some((batch, done));
+        }
+        Parcel { bytes: bytes.into(), items, refused: Vec::new(), next, tally }
+    }
+
+    /// Goes back after a break.
+    pub(crate) fn rewind(&mut self, rewind: Rewind) {
+        self.rest = None;
+        self.counted = rewind.counted;
+        self.replay = rewind.replay;
+        self.feed.rewind(rewind.from);
+    }
+
+    /// Puts what was refused for good among the dead letters, and counts it as dead instead of shipped.
+    pub(crate) fn bury(&mut self, parcel: &mut Parcel) -> Result<(), String> {
+        while let Some(refused) = parcel.refused.last() {
+            self.feed.bury(&Letter {
+                sequence: refused.item.sequence,
+                id: refused.item.id,
+                status: refused.status,
+                reason: &refused.reason,
+                body: parcel.body(&refused.item),
+            })?;
+            if refused.item.sequence >= self.counted {
+                parcel.tally.dead += 1;
+                parcel.tally.shipped = parcel.tally.shipped.saturating_sub(1);
+            }
+            parcel.refused.pop();
+        }
+        Ok(())
+    }
+
+    /// Writes down how far the destination is.
+    pub(crate) fn save(&mut self, mark: &Mark) -> Result<(), String> {
+        self.feed.save(mark)
+    }
+}

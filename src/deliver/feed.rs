@@ -1,0 +1,60 @@
+//! Where batches come from and where it is written down what became of them: the spool, as a courier sees it.
+
+use super::window::Tally;
+use crate::{
+    event::EventId,
+    spool::{Batch, Sequence},
+};
+
+/// How far a destination is, as it is kept on disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Mark {
+    /// Everything before this one is in `tally`.
+    pub acked: Sequence,
+    /// Everything before this one is beyond doubt: its segments may go. Never after `acked`.
+    pub safe: Sequence,
+    /// The last run ended in order, so that nothing between `safe` and `acked` is in doubt.
+    pub ended: bool,
+    /// What became of the events before `acked`, since the destination exists.
+    pub tally: Tally,
+}
+
+/// An event that its receiver will never take.
+#[derive(Clone, Copy, Debug)]
+pub struct Letter<'a> {
+    /// Its number in the spool.
+    pub sequence: Sequence,
+    /// Its identity.
+    pub id: EventId,
+    /// The receiver's status, 0 where it has none.
+    pub status: u16,
+    /// The receiver's reason.
+    pub reason: &'a str,
+    /// The event as it was sent.
+    pub body: &'a [u8],
+}
+
+/// What a courier needs of the spool. Calls may wait for a disk; the courier makes them on a thread for that.
+/// Errors are told and tried again: nothing is skipped because of one.
+pub trait Feed: Send + 'static {
+    /// The next batch, or `None` when there is nothing new.
+    ///
+    /// # Errors
+    /// In words for an admin.
+    fn next(&mut self, events_max: usize, bytes_max: usize) -> Result<Option<Batch>, String>;
+
+    /// Goes back: the next batch begins with this sequence.
+    fn rewind(&mut self, to: Sequence);
+
+    /// Writes the mark down, durably.
+    ///
+    /// # Errors
+    /// In words for an admin.
+    fn save(&mut self, mark: &Mark) -> Result<(), String>;
+
+    /// Puts an event among the dead letters, durably.
+    ///
+    /// # Errors
+    /// In words for an admin.
+    fn bury(&mut self, letter: &Letter<'_>) -> Result<(), String>;
+}
