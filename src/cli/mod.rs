@@ -5,6 +5,7 @@ mod exit;
 mod check;
 mod log;
 mod status;
+mod summary;
 
 use std::path::PathBuf;
 
