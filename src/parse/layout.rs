@@ -6,7 +6,7 @@ mod records;
 mod spec;
 
 use super::{
-    names::Names,
+    names::{Names, Replacement},
     syslog::Header,
     template::{CaptureType, Piece, Template, TemplateError},
     time::TimeFormat,
@@ -26,7 +26,7 @@ pub struct Layout {
     start: Start,
     names: Names,
     time: Vec<TimeFormat>,
-    levels: Vec<(Box<[u8]>, Box<[u8]>)>,
+    levels: Vec<Replacement>,
     unescape_octal: bool,
 }
 
@@ -109,7 +109,6 @@ impl Layout {
                 message: error.message,
             })
         });
-        let bytes = |text: &String| text.as_bytes().into();
         Ok(Self {
             name: spec.name.clone(),
             format: spec.format,
@@ -118,7 +117,7 @@ impl Layout {
             syslog: spec.syslog.then(Header::new),
             names,
             time: time.collect::<Result<_, _>>()?,
-            levels: spec.levels.iter().map(|(from, to)| (bytes(from), bytes(to))).collect(),
+            levels: spec.levels.iter().map(|(from, to)| Replacement::new(from, to)).collect(),
             unescape_octal: spec.unescape_octal,
         })
     }

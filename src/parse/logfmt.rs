@@ -21,7 +21,6 @@ pub struct Pair {
 }
 
 /// The pairs of a run, in order. What is no pair ends them; [`is_run`] says beforehand whether that is at the end.
-#[must_use]
 pub fn pairs(run: &[u8]) -> impl Iterator<Item = Pair> {
     let (run, start) = unbraced(run);
     let mut at = start;

@@ -13,6 +13,8 @@ pub mod layout;
 pub mod logfmt;
 mod names;
 pub mod record;
+#[cfg(test)]
+mod speed;
 pub mod syslog;
 pub mod template;
 pub mod time;

@@ -43,8 +43,21 @@ pub(crate) struct Names {
     /// Index into `entries` plus one; its length is a power of two and at least twice theirs.
     table: Vec<u16>,
     /// Renames of whole subtrees: prefix and what replaces it.
-    prefixes: Vec<(Box<[u8]>, Box<[u8]>)>,
+    prefixes: Vec<Replacement>,
     required: u32,
+}
+
+/// Text and what replaces it.
+#[derive(Clone, Debug)]
+pub(crate) struct Replacement {
+    pub(crate) from: Box<[u8]>,
+    pub(crate) to: Box<[u8]>,
+}
+
+impl Replacement {
+    pub(crate) fn new(from: &str, to: &str) -> Self {
+        Self { from: from.as_bytes().into(), to: to.as_bytes().into() }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -71,7 +84,7 @@ impl Names {
         for (from, to) in rename {
             match (from.strip_suffix('*'), to.strip_suffix('*')) {
                 (Some(from), Some(to)) => {
-                    names.prefixes.push((from.as_bytes().into(), to.as_bytes().into()));
+                    names.prefixes.push(Replacement::new(from, to));
                 }
                 _ => {
                     let id = names.know([to.as_str()].into_iter());
@@ -82,7 +95,7 @@ impl Names {
             }
         }
         // The longest prefix decides.
-        names.prefixes.sort_by_key(|(from, _)| std::cmp::Reverse(from.len()));
+        names.prefixes.sort_by_key(|prefix| std::cmp::Reverse(prefix.from.len()));
         for (n, name) in require.iter().take(REQUIRED_MAX).enumerate() {
             names.entry(name).required = 1 << n;
             names.required |= 1 << n;
@@ -162,30 +175,54 @@ impl Names {
         }
     }
 
-    /// What a written name is called here, and its bit if it is a required one.
-    pub(crate) fn resolve(&self, record: &mut Record<'_>, written: Slice) -> (Name, u32) {
+    /// What a written name is called here.
+    #[inline]
+    pub(crate) fn resolve(&self, record: &mut Record<'_>, written: Slice) -> Resolved {
         let name = record.text(written);
-        let (known, required) = match self.find(name, hash(name)) {
+        let hash = hash(name);
+        let (known, required) = match self.find(name, hash) {
             Some(entry) => (entry.known, entry.required),
             None => (None, 0),
         };
-        if let Some(id) = known {
-            return (Name::Known(id), required);
+        match known {
+            Some(id) => Resolved { name: Name::Known(id), required, hash },
+            None if self.prefixes.is_empty() => {
+                Resolved { name: Name::Text(written), required, hash }
+            }
+            None => Resolved { required, ..self.in_subtree(record, written, hash) },
         }
-        let prefix = self.prefixes.iter().find(|(from, _)| name.starts_with(from));
-        let Some((from, to)) = prefix else { return (Name::Text(written), required) };
-        let rest =
-            Slice { start: written.start + u32::try_from(from.len()).unwrap_or(0), ..written };
+    }
+
+    fn in_subtree(&self, record: &mut Record<'_>, written: Slice, own_hash: u64) -> Resolved {
+        let name = record.text(written);
+        let prefix = self.prefixes.iter().find(|prefix| name.starts_with(&prefix.from));
+        let found = |name, hash| Resolved { name, required: 0, hash };
+        let Some(Replacement { from, to }) = prefix else {
+            return found(Name::Text(written), own_hash);
+        };
+        let start = written.start + u32::try_from(from.len()).unwrap_or(0);
+        let rest = Slice { start, ..written };
         if rest.is_empty() {
-            return (Name::Text(written), required);
+            return found(Name::Text(written), own_hash);
         }
         let renamed = if to.is_empty() { rest } else { joined(record, to, rest) };
         let name = record.text(renamed);
-        match self.find(name, hash(name)) {
-            Some(Entry { known: Some(id), same: true, .. }) => (Name::Known(*id), required),
-            _ => (Name::Text(renamed), required),
+        let hash = hash(name);
+        match self.find(name, hash) {
+            Some(Entry { known: Some(id), same: true, .. }) => found(Name::Known(*id), hash),
+            _ => found(Name::Text(renamed), hash),
         }
     }
+}
+
+/// What became of a written name.
+#[derive(Clone, Copy)]
+pub(crate) struct Resolved {
+    pub(crate) name: Name,
+    /// The bit of a required name, as it was written.
+    pub(crate) required: u32,
+    /// The hash of the name, for filters.
+    pub(crate) hash: u64,
 }
 
 fn joined(record: &mut Record<'_>, prefix: &[u8], rest: Slice) -> Slice {
@@ -223,8 +260,8 @@ mod tests {
     fn resolved(names: &Names, name: &str) -> String {
         let mut record = Record::new(name.as_bytes());
         record.know(names.all());
-        let (name, _) = names.resolve(&mut record, Slice::line(0, name.len()));
-        record.push(name, super::super::record::Scalar::Null);
+        let resolved = names.resolve(&mut record, Slice::line(0, name.len()));
+        record.push(resolved.name, super::super::record::Scalar::Null);
         record.name(&record.parts()[0]).to_owned()
     }
 
@@ -255,6 +292,6 @@ mod tests {
             assert_eq!(resolved(&names, written), expected);
         }
         let mut record = Record::new(b"levelname");
-        assert_eq!(names.resolve(&mut record, Slice::line(0, 9)).1, names.required());
+        assert_eq!(names.resolve(&mut record, Slice::line(0, 9)).required, names.required());
     }
 }

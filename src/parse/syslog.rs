@@ -7,7 +7,7 @@
 use super::{
     names::{self, Names},
     record::{Name, Record, Scalar, Slice},
-    time::{Clock, TimeFormat},
+    time::{self, Clock, TimeFormat},
 };
 
 /// Names of RFC 5424's severities.
@@ -28,10 +28,7 @@ pub(crate) struct Header {
 /// A header as far as its fixed fields go.
 struct Fields {
     priority: Option<u8>,
-    /// Range of the time in the line.
-    time: Slice,
-    /// It is RFC 3164's time, without a year.
-    old_time: bool,
+    time: Option<time::Fields>,
     host: Slice,
     process: Slice,
     pid: Slice,
@@ -62,8 +59,7 @@ impl Header {
     ) -> Option<usize> {
         let line = record.line();
         let fields = self.read(line)?;
-        let format = if fields.old_time { &self.rfc3164 } else { &self.rfc3339 };
-        if let Some((time, _)) = format.parse(record.text(fields.time), clock) {
+        if let Some(time) = fields.time.and_then(|time| time.time(clock)) {
             record.push(Name::Known(names::TIMESTAMP), Scalar::Time(time));
         }
         for (name, slice) in [
@@ -104,17 +100,15 @@ impl Header {
             at += 2;
             return self.rfc5424(line, priority, at);
         }
-        let (used, old_time) = match self.rfc3164.scan(&line[at..]) {
-            Some(used) => (used, true),
-            None => (self.rfc3339.scan(&line[at..])?, false),
-        };
-        let time = Slice::line(at, at + used);
+        let old = line.get(at).is_some_and(u8::is_ascii_alphabetic);
+        let format = if old { &self.rfc3164 } else { &self.rfc3339 };
+        let (time, used) = format.read(line.get(at..)?)?;
         at += used;
         if line.get(at) != Some(&b' ') {
             return None;
         }
         at += 1;
-        Some(tag(line, at, Fields::new(priority, time, old_time)))
+        Some(tag(line, at, Fields::new(priority, Some(time), at)))
     }
 
     fn rfc5424(&self, line: &[u8], priority: Option<u8>, mut at: usize) -> Option<Fields> {
@@ -127,28 +121,21 @@ impl Header {
         let time = next()?;
         let (host, process, pid, msgid) = (next()?, next()?, next()?, next()?);
         let written = line.get(time.start as usize..time.end as usize)?;
-        if written != b"-" && self.rfc3339.scan(written) != Some(written.len()) {
-            return None;
-        }
-        let fields = Fields::new(priority, time, false);
-        Some(Fields { host, process, pid, msgid, end: at, rfc5424: true, ..fields })
+        let time = match self.rfc3339.read(written) {
+            Some((time, used)) if used == written.len() => Some(time),
+            None if written == b"-" => None,
+            _ => return None,
+        };
+        let fields = Fields::new(priority, time, at);
+        Some(Fields { host, process, pid, msgid, rfc5424: true, ..fields })
     }
 }
 
 impl Fields {
-    fn new(priority: Option<u8>, time: Slice, old_time: bool) -> Self {
+    fn new(priority: Option<u8>, time: Option<time::Fields>, end: usize) -> Self {
         let none = Slice::default();
-        Self {
-            priority,
-            time,
-            old_time,
-            host: none,
-            process: none,
-            pid: none,
-            msgid: none,
-            end: time.end as usize,
-            rfc5424: false,
-        }
+        let (host, process, pid, msgid) = (none, none, none, none);
+        Self { priority, time, host, process, pid, msgid, end, rfc5424: false }
     }
 }
 
@@ -258,7 +245,7 @@ fn element(record: &mut Record<'_>, names: &Names, start: usize) -> Option<usize
         at += 2;
         let (end, escaped) = value(line, at)?;
         let text = if escaped { unescaped(record, at, end) } else { Slice::line(at, end) };
-        let (key, _) = names.resolve(record, key);
+        let key = names.resolve(record, key).name;
         record.push(key, Scalar::Text(text));
         at = end + 1;
     }

@@ -3,10 +3,16 @@
 //! Logs leave out the zone, the year, even the date; [`Clock`] says what to assume. Formats are strftime's, compiled
 //! once. Years that a 64-bit count of nanoseconds cannot hold (before 1678, after 2261) are no times.
 
+mod civil;
+mod fields;
+mod read;
+
 use std::cell::Cell;
 
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 
+pub(super) use self::fields::Fields;
+use self::{civil::civil_from_days, read::read_item};
 use crate::event::Time;
 
 const SECOND: i64 = 1_000_000_000;
@@ -19,8 +25,7 @@ const DATE_SLACK: i64 = 3_600 * SECOND;
 /// What a log does not say.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    /// The zone of times without one.
-    pub zone: TimeZone,
+    zone: TimeZone,
     /// The file's modification time, or now: an event is not later than this and a day.
     pub reference: Time,
     /// The year of times without one, where the user knows it.
@@ -28,13 +33,21 @@ pub struct Clock {
     /// The hour (of civil seconds) that was asked for last and its offset: lines come in order, and asking a
     /// time zone costs more than the rest of the parsing. Never holds an hour with a transition in it.
     last: Cell<Option<(i64, i64)>>,
+    /// The reference's offset, with the reference that it was asked for.
+    reference_offset: Cell<Option<(Time, i64)>>,
 }
 
 impl Clock {
     /// A clock of these assumptions.
     #[must_use]
     pub fn new(zone: TimeZone, reference: Time, year: Option<i16>) -> Self {
-        Self { zone, reference, year, last: Cell::new(None) }
+        Self { zone, reference, year, last: Cell::new(None), reference_offset: Cell::new(None) }
+    }
+
+    /// The zone of times without one.
+    #[must_use]
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
     }
 
     /// UTC.
@@ -71,7 +84,7 @@ impl Clock {
         let (year, month, day) = civil_from_days(civil_seconds.div_euclid(DAY));
         let of_day = civil_seconds.rem_euclid(DAY);
         let part = |n: i64| i8::try_from(n).ok();
-        let datetime = civil::DateTime::new(
+        let datetime = jiff::civil::DateTime::new(
             i16::try_from(year).ok()?,
             part(month)?,
             part(day)?,
@@ -87,38 +100,15 @@ impl Clock {
     /// The reference as civil seconds in the zone.
     fn reference_civil(&self) -> i64 {
         let seconds = self.reference.seconds();
+        if let Some((reference, offset)) = self.reference_offset.get()
+            && reference == self.reference
+        {
+            return seconds + offset;
+        }
         let Ok(at) = Timestamp::from_second(seconds) else { return seconds };
-        seconds + i64::from(self.zone.to_offset(at).seconds())
-    }
-}
-
-/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year - era * 400;
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days - era * 146_097;
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        _ => 31,
+        let offset = i64::from(self.zone.to_offset(at).seconds());
+        self.reference_offset.set(Some((self.reference, offset)));
+        seconds + offset
     }
 }
 
@@ -173,23 +163,6 @@ enum Unit {
     Seconds,
     Millis,
     Nanos,
-}
-
-/// What was read of a time so far.
-#[derive(Clone, Copy, Default)]
-struct Fields {
-    year: Option<i64>,
-    month: Option<i64>,
-    day: Option<i64>,
-    day_of_year: Option<i64>,
-    hour: i64,
-    afternoon: Option<bool>,
-    minute: i64,
-    second: i64,
-    nanos: i64,
-    offset: Option<i64>,
-    /// The whole time, where an item says it.
-    instant: Option<i64>,
 }
 
 impl TimeFormat {
@@ -253,7 +226,7 @@ impl TimeFormat {
         self.read(text).map(|(_, used)| used)
     }
 
-    fn read(&self, text: &[u8]) -> Option<(Fields, usize)> {
+    pub(super) fn read(&self, text: &[u8]) -> Option<(Fields, usize)> {
         let mut fields = Fields::default();
         let mut rest = text;
         for item in &self.items {
@@ -307,243 +280,7 @@ fn directive(after: &[u8], items: &mut Vec<Item>) -> Option<usize> {
     Some(2)
 }
 
-fn read_item<'t>(item: &Item, text: &'t [u8], fields: &mut Fields) -> Option<&'t [u8]> {
-    let mut rest = text;
-    match item {
-        Item::Literal(byte) => rest = rest.strip_prefix(std::slice::from_ref(byte))?,
-        Item::Spaces => {
-            rest = rest.strip_prefix(b" ")?;
-            while let Some(more) = rest.strip_prefix(b" ") {
-                rest = more;
-            }
-        }
-        Item::Year => fields.year = Some(fixed(&mut rest, 4)?),
-        Item::YearOfCentury => {
-            let year = fixed(&mut rest, 2)?;
-            fields.year = Some(if year < 69 { 2_000 + year } else { 1_900 + year });
-        }
-        Item::Month => fields.month = Some(two(&mut rest)?),
-        Item::MonthName => fields.month = Some(month_name(&mut rest)?),
-        Item::Day => fields.day = Some(two(&mut rest)?),
-        Item::DayOfYear => fields.day_of_year = Some(fixed(&mut rest, 3)?),
-        Item::Weekday | Item::ZoneName => {
-            let letters = rest.iter().take(16).take_while(|b| b.is_ascii_alphabetic()).count();
-            let name = rest.get(..letters).filter(|name| !name.is_empty())?;
-            if *item == Item::ZoneName && matches!(name, b"UTC" | b"GMT" | b"Z") {
-                fields.offset = Some(0);
-            }
-            rest = &rest[letters..];
-        }
-        Item::Hour => fields.hour = two(&mut rest)?,
-        Item::Hour12 => {
-            fields.hour = two(&mut rest)?;
-            if !(1..=12).contains(&fields.hour) {
-                return None;
-            }
-        }
-        Item::AmPm => {
-            let (head, tail) = rest.split_at_checked(2)?;
-            fields.afternoon = Some(match head {
-                b"AM" | b"am" => false,
-                b"PM" | b"pm" => true,
-                _ => return None,
-            });
-            rest = tail;
-        }
-        Item::Minute => fields.minute = fixed(&mut rest, 2)?,
-        Item::Second => fields.second = fixed(&mut rest, 2)?,
-        Item::Fraction => fields.nanos = fraction(&mut rest)?,
-        Item::MaybeFraction => fields.nanos = maybe_fraction(&mut rest),
-        Item::Offset => fields.offset = Some(offset(&mut rest)?),
-        Item::Epoch(unit) => fields.instant = Some(epoch(&mut rest, *unit)?),
-        Item::Rfc3339 => rfc3339(&mut rest, fields)?,
-        Item::Auto => auto(&mut rest, fields)?,
-    }
-    Some(rest)
-}
-
-/// Exactly `n` digits.
-fn fixed(rest: &mut &[u8], n: usize) -> Option<i64> {
-    let (digits, tail) = rest.split_at_checked(n)?;
-    let mut value = 0;
-    for byte in digits {
-        value = value * 10 + i64::from(byte.checked_sub(b'0').filter(|digit| *digit < 10)?);
-    }
-    *rest = tail;
-    Some(value)
-}
-
-/// Two digits, or a space and a digit, or one digit.
-fn two(rest: &mut &[u8]) -> Option<i64> {
-    match **rest {
-        [a @ b'0'..=b'9', b @ b'0'..=b'9', ref tail @ ..] => {
-            *rest = tail;
-            Some(i64::from(a - b'0') * 10 + i64::from(b - b'0'))
-        }
-        [b' ', a @ b'0'..=b'9', ref tail @ ..] | [a @ b'0'..=b'9', ref tail @ ..] => {
-            *rest = tail;
-            Some(i64::from(a - b'0'))
-        }
-        _ => None,
-    }
-}
-
-const MONTHS: [&[u8]; 12] = [
-    b"january",
-    b"february",
-    b"march",
-    b"april",
-    b"may",
-    b"june",
-    b"july",
-    b"august",
-    b"september",
-    b"october",
-    b"november",
-    b"december",
-];
-
-fn month_name(rest: &mut &[u8]) -> Option<i64> {
-    let (head, tail) = rest.split_at_checked(3)?;
-    let at = MONTHS.iter().position(|month| month[..3].eq_ignore_ascii_case(head))?;
-    let long = &MONTHS[at][3..];
-    *rest = match tail.split_at_checked(long.len()) {
-        Some((more, after)) if more.eq_ignore_ascii_case(long) => after,
-        _ => tail,
-    };
-    i64::try_from(at + 1).ok()
-}
-
-/// One digit or more; those after the ninth are read and forgotten.
-fn fraction(rest: &mut &[u8]) -> Option<i64> {
-    let (mut nanos, mut weight, mut used) = (0, SECOND / 10, 0);
-    for byte in rest.iter().take(32).take_while(|b| b.is_ascii_digit()) {
-        nanos += i64::from(byte - b'0') * weight;
-        weight /= 10;
-        used += 1;
-    }
-    *rest = &rest[used..];
-    (used > 0).then_some(nanos)
-}
-
-fn maybe_fraction(rest: &mut &[u8]) -> i64 {
-    let [b'.' | b',', digits @ ..] = *rest else { return 0 };
-    let mut after = digits;
-    let Some(nanos) = fraction(&mut after) else { return 0 };
-    *rest = after;
-    nanos
-}
-
-fn offset(rest: &mut &[u8]) -> Option<i64> {
-    let (sign, mut after) = match *rest {
-        [b'Z' | b'z', tail @ ..] => {
-            *rest = tail;
-            return Some(0);
-        }
-        [b'+', tail @ ..] => (1, tail),
-        [b'-', tail @ ..] => (-1, tail),
-        _ => return None,
-    };
-    let hours = fixed(&mut after, 2)?;
-    let mut minutes_rest = after.strip_prefix(b":").unwrap_or(after);
-    let minutes = fixed(&mut minutes_rest, 2);
-    if minutes.is_some() {
-        after = minutes_rest;
-    }
-    let minutes = minutes.unwrap_or(0);
-    *rest = after;
-    (hours <= 18 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
-}
-
-/// A count of a unit since the epoch, with or without a fraction.
-fn epoch(rest: &mut &[u8], unit: Unit) -> Option<i64> {
-    let (negative, digits) = match *rest {
-        [b'-', tail @ ..] => (true, tail),
-        all => (false, all),
-    };
-    let used = digits.iter().take(20).take_while(|b| b.is_ascii_digit()).count();
-    if used == 0 {
-        return None;
-    }
-    let (digits, mut after) = digits.split_at(used);
-    let whole = digits.iter().try_fold(0_i64, |whole, digit| {
-        whole.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
-    })?;
-    let part = match after {
-        [b'.', b'0'..=b'9', ..] => maybe_fraction(&mut after),
-        _ => 0,
-    };
-    *rest = after;
-    let nanos = match unit {
-        Unit::Seconds => whole.checked_mul(SECOND)?.checked_add(part),
-        Unit::Millis => whole.checked_mul(1_000_000)?.checked_add(part / 1_000),
-        Unit::Nanos => Some(whole),
-    }?;
-    Some(if negative { -nanos } else { nanos })
-}
-
-/// RFC 3339 and what is commonly written instead: a space for the `T`, a comma before the fraction, an offset without
-/// a colon, or none at all (then it is the clock's zone).
-fn rfc3339(rest: &mut &[u8], fields: &mut Fields) -> Option<()> {
-    let mut after = *rest;
-    let literal = |after: &mut &[u8], any: &[u8]| {
-        let (first, tail) = after.split_first()?;
-        *after = tail;
-        any.contains(first).then_some(())
-    };
-    fields.year = Some(fixed(&mut after, 4)?);
-    literal(&mut after, b"-/.")?;
-    fields.month = Some(fixed(&mut after, 2)?);
-    literal(&mut after, b"-/.")?;
-    fields.day = Some(fixed(&mut after, 2)?);
-    literal(&mut after, b"Tt _")?;
-    fields.hour = fixed(&mut after, 2)?;
-    literal(&mut after, b":")?;
-    fields.minute = fixed(&mut after, 2)?;
-    if after.first() == Some(&b':') {
-        after = &after[1..];
-        fields.second = fixed(&mut after, 2)?;
-        fields.nanos = maybe_fraction(&mut after);
-    }
-    let mut zone = after;
-    if let Some(offset) = offset(&mut zone) {
-        fields.offset = Some(offset);
-        after = zone;
-    }
-    *rest = after;
-    Some(())
-}
-
-/// What a JSON encoder may write: RFC 3339 or a count since the epoch, its unit told by its size.
-fn auto(rest: &mut &[u8], fields: &mut Fields) -> Option<()> {
-    if rest.get(4).is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.')) {
-        let mut after = *rest;
-        let mut found = Fields::default();
-        if rfc3339(&mut after, &mut found).is_some() {
-            *fields = found;
-            *rest = after;
-            return Some(());
-        }
-    }
-    let digits = rest.iter().take(20).take_while(|b| b.is_ascii_digit()).count();
-    let unit = match digits {
-        // Fewer than nine digits would be before 1973: more likely no time at all.
-        9..=11 => Unit::Seconds,
-        12..=14 => Unit::Millis,
-        15..=17 => return micros(rest, fields),
-        18..=19 => Unit::Nanos,
-        _ => return None,
-    };
-    fields.instant = Some(epoch(rest, unit)?);
-    Some(())
-}
-
-fn micros(rest: &mut &[u8], fields: &mut Fields) -> Option<()> {
-    fields.instant = Some(epoch(rest, Unit::Nanos)?.checked_mul(1_000)?);
-    Some(())
-}
-
-/// A number of JSON as a time: a count since the epoch, its unit told by its size.
+/// A number as a time: a count since the epoch, its unit told by its size. What would lie before 1973 is none.
 #[must_use]
 pub fn of_integer(count: i64) -> Option<Time> {
     let unit = match count {
@@ -556,8 +293,7 @@ pub fn of_integer(count: i64) -> Option<Time> {
     count.checked_mul(unit).map(Time)
 }
 
-/// The same for a number with a fraction. A double holds microseconds of today's seconds exactly enough: it is
-/// rounded to those.
+/// The same for a number with a fraction, rounded to microseconds: finer ones a double does not hold.
 #[must_use]
 pub fn of_float(count: f64) -> Option<Time> {
     let micros = match count {
@@ -570,81 +306,5 @@ pub fn of_float(count: f64) -> Option<Time> {
     (micros.round() as i64).checked_mul(1_000).map(Time)
 }
 
-impl Fields {
-    fn plausible(&self) -> bool {
-        let within =
-            |value: Option<i64>, most| value.is_none_or(|value| (1..=most).contains(&value));
-        within(self.month, 12)
-            && within(self.day, 31)
-            && within(self.day_of_year, 366)
-            && self.hour < 24
-            && self.minute < 60
-            && self.second <= 60
-    }
-
-    fn time(&self, clock: &Clock) -> Option<Time> {
-        if let Some(instant) = self.instant {
-            return Some(Time(instant));
-        }
-        match (self.year, self.month, self.day, self.day_of_year) {
-            (Some(year), Some(month), Some(day), _) => self.at(year, month, day, clock),
-            (Some(year), _, _, Some(day)) => {
-                let (year, month, day) = civil_from_days(days_from_civil(year, 1, 1) + day - 1);
-                self.at(year, month, day, clock)
-            }
-            (None, Some(month), Some(day), _) => self.in_latest_year(month, day, clock),
-            (None, None, None, None) => self.on_latest_day(clock),
-            _ => None,
-        }
-    }
-
-    /// The time of day as seconds.
-    fn of_day(&self) -> i64 {
-        let hour = match self.afternoon {
-            None => self.hour,
-            Some(afternoon) => self.hour % 12 + if afternoon { 12 } else { 0 },
-        };
-        hour * 3_600 + self.minute * 60 + self.second
-    }
-
-    fn at(&self, year: i64, month: i64, day: i64, clock: &Clock) -> Option<Time> {
-        if day > days_in_month(year, month) {
-            return None;
-        }
-        self.on(days_from_civil(year, month, day), clock)
-    }
-
-    fn on(&self, day: i64, clock: &Clock) -> Option<Time> {
-        let civil = day * DAY + self.of_day();
-        let seconds = match self.offset {
-            Some(offset) => civil - offset,
-            None => clock.seconds_of(civil)?,
-        };
-        seconds.checked_mul(SECOND)?.checked_add(self.nanos).map(Time)
-    }
-
-    /// Without a year: the latest in which it is not later than the reference and a day.
-    fn in_latest_year(&self, month: i64, day: i64, clock: &Clock) -> Option<Time> {
-        if let Some(year) = clock.year {
-            return self.at(i64::from(year), month, day, clock);
-        }
-        let (year, _, _) = civil_from_days(clock.reference_civil().div_euclid(DAY));
-        let latest = clock.reference.0.saturating_add(YEAR_SLACK);
-        // Nine years back: a 29th of February may be eight years away (1896 to 1904).
-        (0..=9)
-            .filter_map(|back| self.at(year + 1 - back, month, day, clock))
-            .find(|time| time.0 <= latest)
-    }
-
-    /// Without a date: the reference's, or the day before.
-    fn on_latest_day(&self, clock: &Clock) -> Option<Time> {
-        let reference = match self.offset {
-            Some(offset) => clock.reference.seconds() + offset,
-            None => clock.reference_civil(),
-        };
-        let today = reference.div_euclid(DAY);
-        let latest = clock.reference.0.saturating_add(DATE_SLACK);
-        let time = self.on(today, clock)?;
-        if time.0 <= latest { Some(time) } else { self.on(today - 1, clock) }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -112,7 +112,7 @@ impl Layout {
             let key = Slice::line(pair.key.start, pair.key.end).within(run);
             let value = Slice::line(pair.value.start, pair.value.end).within(run);
             let value = if pair.escaped { unescaped(record, value) } else { value };
-            let (name, _) = self.names.resolve(record, key);
+            let name = self.names.resolve(record, key).name;
             record.push(name, Scalar::Text(value));
         }
     }
@@ -132,7 +132,7 @@ impl Layout {
         let Some(at) = record.position(names::LEVEL) else { return };
         let value = record.parts()[at].value;
         let named = |written: &[u8]| {
-            self.levels.iter().find(|(from, _)| **from == *written).map(|(_, to)| to)
+            self.levels.iter().find(|level| *level.from == *written).map(|level| &level.to)
         };
         let name = match value {
             Scalar::Text(slice) => named(record.text(slice)),

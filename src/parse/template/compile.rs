@@ -73,7 +73,7 @@ impl<'p> Compiler<'p> {
 
     fn flush(&mut self) {
         if !self.literal.is_empty() {
-            self.template.pieces.push(Piece::Literal(Literal::new(&self.literal)));
+            self.template.pieces.push(Piece::Literal(Literal::boxed(&self.literal)));
             self.literal.clear();
         }
     }
@@ -144,30 +144,31 @@ impl<'p> Compiler<'p> {
         &self.pattern[start..self.at]
     }
 
-    /// Reads `('…')`. Inside, `\'` is a quote; every other backslash stays.
+    /// Reads `('…')` or `("…")`. Inside, a backslash before the quote makes it literal; every other one stays.
     fn argument(&mut self) -> Result<String, TemplateError> {
         let open = self.at;
         self.at += 1;
-        if self.peek(0) != Some(b'\'') {
-            return Err(
-                error(self.at, "an argument stands in single quotes").hint("like `until(', ')`")
-            );
-        }
+        let Some(quote @ (b'\'' | b'"')) = self.peek(0) else {
+            return Err(error(self.at, "an argument stands in quotes").hint("like `until(', ')`"));
+        };
         self.at += 1;
         let mut argument = Vec::new();
         loop {
             match (self.peek(0), self.peek(1)) {
-                (Some(b'\\'), Some(b'\'')) => {
-                    argument.push(b'\'');
+                (Some(b'\\'), Some(next)) if next == quote => {
+                    argument.push(quote);
                     self.at += 2;
                 }
-                (Some(b'\''), Some(b')')) => {
+                (Some(byte), Some(b')')) if byte == quote => {
                     self.at += 2;
                     break;
                 }
-                (Some(b'\''), _) => {
-                    return Err(error(self.at, "expected `')` at the end of an argument")
-                        .hint("write `\\'` for a quote inside"));
+                (Some(byte), _) if byte == quote => {
+                    return Err(error(
+                        self.at,
+                        "expected `)` behind the quote that ends an argument",
+                    )
+                    .hint("write a backslash before a quote inside"));
                 }
                 (Some(byte), _) => {
                     argument.push(byte);
@@ -236,8 +237,8 @@ fn capture_type(written: &Placeholder<'_>, last: bool) -> Result<CaptureType, Te
         "text" => needs_none(CaptureType::Text),
         "longest" => needs_none(CaptureType::Longest),
         "rest" => needs_none(CaptureType::Rest),
-        "until" => Ok(CaptureType::Until(Literal::new(&escapes(argument()?)))),
-        "until_tab" => needs_none(CaptureType::Until(Literal::new(b"\t"))),
+        "until" => Ok(CaptureType::Until(Literal::boxed(&escapes(argument()?)))),
+        "until_tab" => needs_none(CaptureType::Until(Literal::boxed(b"\t"))),
         "quoted" => needs_none(CaptureType::Quoted),
         "ip" => needs_none(CaptureType::Ip),
         "port" => needs_none(CaptureType::Port),

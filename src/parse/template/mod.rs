@@ -72,7 +72,7 @@ pub struct CaptureSpec {
 #[derive(Clone, Debug)]
 pub enum Piece {
     /// These bytes.
-    Literal(Literal),
+    Literal(Box<Literal>),
     /// A capture of this type; `slot` is its index in [`Template::captures`], if it is kept.
     Capture {
         /// What it takes.
@@ -90,8 +90,8 @@ pub struct Literal {
 }
 
 impl Literal {
-    fn new(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.into(), finder: Finder::new(bytes).into_owned() }
+    fn boxed(bytes: &[u8]) -> Box<Self> {
+        Box::new(Self { bytes: bytes.into(), finder: Finder::new(bytes).into_owned() })
     }
 
     /// The bytes.
@@ -115,7 +115,7 @@ pub enum CaptureType {
     Text,
     Longest,
     Rest,
-    Until(Literal),
+    Until(Box<Literal>),
     Quoted,
     Ip,
     Port,
