@@ -30,10 +30,10 @@ use super::{
     filter::Filter,
     parcel::{Parcel, Sent},
     port::Port,
-    problem::{Pace, Problem},
     render::Render,
     retry::Retry,
     status::Status,
+    trouble::{Pace, Trouble},
     window::{Rewind, Tally, Window},
 };
 
@@ -169,16 +169,16 @@ impl Courier {
                 }
                 Ok(())
             }
-            Sent::Left(problem) => {
+            Sent::Left(trouble) => {
                 if self.port.proven() {
                     self.retry.succeeded();
                 }
                 self.hand = Some(parcel);
-                self.pause(problem).await
+                self.pause(trouble).await
             }
-            Sent::Broken(problem) => {
+            Sent::Broken(trouble) => {
                 self.hand = Some(parcel);
-                self.broke(problem).await
+                self.broke(trouble).await
             }
         }
     }
@@ -205,7 +205,7 @@ impl Courier {
             Ok(Some(parcel)) => self.ahead = Some(parcel),
             Ok(None) => {}
             // It will come again, and then there is nothing else to do but to tell it.
-            Err(problem) => debug!(destination = self.name, problem, "reading ahead failed"),
+            Err(trouble) => debug!(destination = self.name, trouble, "reading ahead failed"),
         }
         sent.ok_or_else(|| {
             self.port.abandon();
@@ -225,7 +225,7 @@ impl Courier {
                 }
                 Ok(())
             }
-            Err(problem) => self.broke(problem).await,
+            Err(trouble) => self.broke(trouble).await,
         }
     }
 
@@ -238,12 +238,12 @@ impl Courier {
             self.window.ended();
             return Ok(());
         }
-        self.broke(Problem::grow("the receiver did not end its side of a connection that we ended"))
+        self.broke(Trouble::grow("the receiver did not end its side of a connection that we ended"))
             .await
     }
 
     /// The connection is gone: everything in doubt goes again.
-    async fn broke(&mut self, problem: Problem) -> Result<(), End> {
+    async fn broke(&mut self, trouble: Trouble) -> Result<(), End> {
         let in_hand = self.hand.take().map(|parcel| parcel.next);
         self.ahead = None;
         let rewind = self.window.broke(in_hand);
@@ -254,7 +254,7 @@ impl Courier {
             desk.rewind(rewind);
         }
         self.status.at(self.mark(), None);
-        self.pause(problem).await
+        self.pause(trouble).await
     }
 
     /// Waits for something new, for evidence, for the time to save, or for the end.
@@ -274,9 +274,9 @@ impl Courier {
         }
     }
 
-    async fn pause(&mut self, problem: Problem) -> Result<(), End> {
-        let pause = self.retry.pause(problem.pace);
-        self.tell(&problem, pause);
+    async fn pause(&mut self, trouble: Trouble) -> Result<(), End> {
+        let pause = self.retry.pause(trouble.pace);
+        self.tell(&trouble, pause);
         if self.stop.borrow().is_some() {
             return Err(End::Stop);
         }
@@ -289,29 +289,29 @@ impl Courier {
         }
     }
 
-    fn tell(&mut self, problem: &Problem, pause: Duration) {
-        if problem.pace == Pace::Now {
-            debug!(destination = self.name, "{problem}");
+    fn tell(&mut self, trouble: &Trouble, pause: Duration) {
+        if trouble.pace == Pace::Now {
+            debug!(destination = self.name, "{trouble}");
             return;
         }
-        self.status.trouble(problem, pause);
+        self.status.trouble(trouble, pause);
         let told = self.told.as_ref().is_some_and(|(at, what)| {
-            at.elapsed() < TELL_INTERVAL && (*what == problem.what || problem.pace == Pace::Soon)
+            at.elapsed() < TELL_INTERVAL && (*what == trouble.what || trouble.pace == Pace::Soon)
         });
         if told {
             return;
         }
         let (name, tries) = (&self.name, self.retry.tries());
-        match problem.pace {
+        match trouble.pace {
             Pace::Slow => {
                 error!(
                     destination = name,
-                    tries, "{problem}; nothing is lost, trying again in {pause:.1?}"
+                    tries, "{trouble}; nothing is lost, trying again in {pause:.1?}"
                 );
             }
-            _ => warn!(destination = name, tries, "{problem}; trying again in {pause:.1?}"),
+            _ => warn!(destination = name, tries, "{trouble}; trying again in {pause:.1?}"),
         }
-        self.told = Some((Instant::now(), problem.what.clone()));
+        self.told = Some((Instant::now(), trouble.what.clone()));
     }
 
     fn well(&mut self) {
@@ -327,7 +327,7 @@ impl Courier {
         loop {
             match self.at_desk(|desk| desk.prepare()).await? {
                 Ok(parcel) => return Ok(parcel),
-                Err(problem) => self.pause(Problem::grow(problem)).await?,
+                Err(trouble) => self.pause(Trouble::grow(trouble)).await?,
             }
         }
     }
@@ -363,7 +363,7 @@ impl Courier {
             refused = parcel_back;
             match done {
                 Ok(()) => break,
-                Err(problem) => self.pause(Problem::grow(problem)).await?,
+                Err(trouble) => self.pause(Trouble::grow(trouble)).await?,
             }
         }
         parcel.tally = refused.tally;
@@ -394,9 +394,9 @@ impl Courier {
         self.saved_at = Instant::now();
         match self.at_desk(move |desk| desk.save(&mark)).await? {
             Ok(()) => self.saved = mark,
-            Err(problem) => {
-                let what = format!("how far delivery is could not be written down: {problem}");
-                self.tell(&Problem::grow(what), SAVE_INTERVAL);
+            Err(trouble) => {
+                let what = format!("how far delivery is could not be written down: {trouble}");
+                self.tell(&Trouble::grow(what), SAVE_INTERVAL);
             }
         }
         Ok(())

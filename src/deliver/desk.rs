@@ -1,8 +1,11 @@
 //! The courier's desk: takes batches from the feed, filters and renders them into parcels, and writes down what
 //! became of them. Synchronous: it may wait for a disk, so the courier lets it work on a thread for that.
 
+use bytes::Bytes;
+use tracing::error;
+
 use super::{
-    feed::{Feed, Letter, Mark},
+    feed::{Feed, Gap, Letter, Mark, Next},
     filter::Filter,
     parcel::{Item, Parcel},
     render::{Numbered, Render},
@@ -63,13 +66,31 @@ impl Desk {
         let (batch, from) = match self.rest.take() {
             Some(rest) => rest,
             None => match self.feed.next(self.size.events_max, self.size.bytes_max)? {
-                Some(batch) => (batch, 0),
-                None => return Ok(None),
+                Next::Batch(batch) => (batch, 0),
+                Next::Gap(gap) => return Ok(Some(self.gap(&gap))),
+                Next::Nothing => return Ok(None),
             },
         };
         self.filter.prepare(&batch.tables);
         self.render.encoder.prepare(&batch.tables);
         Ok(Some(self.pack(batch, from)))
+    }
+
+    /// A gap as a parcel without items, which brings it to the books.
+    fn gap(&self, gap: &Gap) -> Parcel {
+        let count = gap.next.0.saturating_sub(gap.first.max(self.counted).0);
+        let tally = match gap.dropped {
+            true => Tally { dropped: count, ..Tally::default() },
+            false => Tally { lost: count, ..Tally::default() },
+        };
+        error!("{}", gap.what);
+        Parcel {
+            bytes: Bytes::new(),
+            items: Vec::new(),
+            refused: Vec::new(),
+            next: gap.next,
+            tally,
+        }
     }
 
     fn pack(&mut self, batch: Batch, from: usize) -> Parcel {

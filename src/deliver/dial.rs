@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{TlsSettings, kernel, problem::Problem, tls};
+use super::{TlsSettings, kernel, tls, trouble::Trouble};
 
 /// When a silent connection is probed, how often and how many times: a peer that vanished is noticed in two minutes.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
@@ -94,7 +94,7 @@ impl Wire {
         address: &Address,
         tls: Option<&TlsSettings>,
         limit: Duration,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, Trouble> {
         let config = match tls {
             Some(settings) => Some((client(settings).await?, settings)),
             None => None,
@@ -103,7 +103,7 @@ impl Wire {
         let counted = Counted { tcp, written: 0, read: 0 };
         let Some((config, settings)) = config else { return Ok(Self::Plain(counted)) };
         let name = tls::server_name(settings, &address.host)
-            .map_err(|e| Problem::slow(format!("{address}: {e}")))?;
+            .map_err(|e| Trouble::slow(format!("{address}: {e}")))?;
         let handshake = TlsConnector::from(config).connect(name, counted);
         match timeout(limit, handshake).await {
             Ok(Ok(mut stream)) => {
@@ -111,7 +111,7 @@ impl Wire {
                 Ok(Self::Tls(Box::new(stream)))
             }
             Ok(Err(error)) => Err(explain(&error, address, Some(settings))),
-            Err(_) => Err(Problem::grow(format!(
+            Err(_) => Err(Trouble::grow(format!(
                 "{address}: no TLS handshake within {limit:?}: is this the port of its TLS listener?"
             ))),
         }
@@ -125,9 +125,17 @@ impl Wire {
         }
     }
 
-    /// Where the other end is.
-    pub(crate) fn peer(&self) -> Option<SocketAddr> {
-        self.counted().tcp.peer_addr().ok()
+    /// The connection in words: protocol, cipher, and the peer's address.
+    pub(crate) fn describe(&self) -> String {
+        let peer = self.counted().tcp.peer_addr().map_or_else(|_| "?".into(), |p| p.to_string());
+        let Self::Tls(stream) = self else { return format!("TCP ({peer})") };
+        let session = stream.get_ref().1;
+        let version = match session.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            _ => "TLS 1.2",
+        };
+        let suite = session.negotiated_cipher_suite().and_then(|s| s.suite().as_str());
+        format!("{version}, {} ({peer})", suite.unwrap_or("unknown cipher"))
     }
 
     /// Bytes that the peer's kernel has acknowledged.
@@ -180,15 +188,15 @@ impl Wire {
 }
 
 /// Reads certificate files on a thread that may wait for a disk.
-async fn client(settings: &TlsSettings) -> Result<std::sync::Arc<rustls::ClientConfig>, Problem> {
+async fn client(settings: &TlsSettings) -> Result<std::sync::Arc<rustls::ClientConfig>, Trouble> {
     let settings = settings.clone();
     tokio::task::spawn_blocking(move || tls::client(&settings))
         .await
-        .map_err(|_| Problem::grow("the runtime is stopping"))?
-        .map_err(Problem::slow)
+        .map_err(|_| Trouble::grow("the runtime is stopping"))?
+        .map_err(Trouble::slow)
 }
 
-async fn connect(address: &Address, limit: Duration) -> Result<TcpStream, Problem> {
+async fn connect(address: &Address, limit: Duration) -> Result<TcpStream, Trouble> {
     let mut last = None;
     for peer in resolve(address, limit).await? {
         match timeout(limit, TcpStream::connect(peer)).await {
@@ -205,21 +213,21 @@ async fn connect(address: &Address, limit: Duration) -> Result<TcpStream, Proble
             }
         }
     }
-    Err(Problem::grow(last.unwrap_or_else(|| format!("{address}: the name has no address"))))
+    Err(Trouble::grow(last.unwrap_or_else(|| format!("{address}: the name has no address"))))
 }
 
 /// All addresses of a host, as the system resolves it now.
 pub(crate) async fn resolve(
     address: &Address,
     limit: Duration,
-) -> Result<Vec<SocketAddr>, Problem> {
+) -> Result<Vec<SocketAddr>, Trouble> {
     let found = timeout(limit, tokio::net::lookup_host((address.host.as_str(), address.port)));
     match found.await {
         Ok(Ok(found)) => Ok(found.collect()),
-        Ok(Err(error)) => Err(Problem::grow(format!(
+        Ok(Err(error)) => Err(Trouble::grow(format!(
             "{address}: the name cannot be resolved: {error}; check its spelling and this machine's DNS"
         ))),
-        Err(_) => Err(Problem::grow(format!("{address}: DNS does not answer within {limit:?}"))),
+        Err(_) => Err(Trouble::grow(format!("{address}: DNS does not answer within {limit:?}"))),
     }
 }
 
@@ -254,16 +262,16 @@ pub(crate) fn explain(
     error: &io::Error,
     address: &Address,
     settings: Option<&TlsSettings>,
-) -> Problem {
+) -> Trouble {
     let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
     if let (Some(inner), Some(settings)) = (inner, settings) {
         let what = format!("{address}: {}", tls::explain(inner, settings, &address.host));
         return match tls::needs_a_person(inner) {
-            true => Problem::slow(what),
-            false => Problem::grow(what),
+            true => Trouble::slow(what),
+            false => Trouble::grow(what),
         };
     }
-    Problem::grow(match error.kind() {
+    Trouble::grow(match error.kind() {
         io::ErrorKind::UnexpectedEof => format!("{address}: the receiver closed the connection"),
         io::ErrorKind::ConnectionReset => format!("{address}: the receiver reset the connection"),
         io::ErrorKind::BrokenPipe => format!("{address}: the connection is closed"),

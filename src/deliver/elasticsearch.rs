@@ -15,7 +15,7 @@ use super::{
     answer::{self, Verdict},
     http::{Ask, Client, NoReply, Reply},
     parcel::{Item, Parcel, Refused, Sent},
-    problem::{Pace, Problem},
+    trouble::{Pace, Trouble},
 };
 
 /// What of an answer we need; servers that do not know `filter_path` send all of it.
@@ -42,7 +42,7 @@ enum Step {
     /// Go on with the rest of the parcel.
     On,
     /// Pause.
-    Pause(Problem),
+    Pause(Trouble),
 }
 
 impl Sender {
@@ -86,18 +86,18 @@ impl Sender {
         self.proven = false;
         // What was answered "again" waits here, so that the rest of the parcel is not held up by it.
         let mut again: Vec<Item> = Vec::new();
-        let mut pause: Option<Problem> = None;
+        let mut pause: Option<Trouble> = None;
         while !parcel.items.is_empty() && pause.as_ref().is_none_or(|p| p.pace == Pace::Soon) {
             let count = self.count(parcel);
             match self.request(parcel, count, &mut again).await {
                 Step::On => {}
-                Step::Pause(problem) => pause = Some(problem),
+                Step::Pause(trouble) => pause = Some(trouble),
             }
         }
         again.append(&mut parcel.items);
         parcel.items = again;
         match pause {
-            Some(problem) if !parcel.items.is_empty() => Sent::Left(problem),
+            Some(trouble) if !parcel.items.is_empty() => Sent::Left(trouble),
             _ => Sent::Taken,
         }
     }
@@ -123,16 +123,16 @@ impl Sender {
         };
         match self.client.ask(ask).await {
             Ok(reply) => self.judge(parcel, count, again, &reply),
-            Err(NoReply::Slow(problem)) => {
+            Err(NoReply::Slow(trouble)) => {
                 self.smaller(parcel, count);
                 self.client.turn_away();
-                Step::Pause(problem)
+                Step::Pause(trouble)
             }
-            Err(NoReply::Failed(problem)) => {
-                if problem.pace != Pace::Now {
+            Err(NoReply::Failed(trouble)) => {
+                if trouble.pace != Pace::Now {
                     self.client.turn_away();
                 }
-                Step::Pause(problem)
+                Step::Pause(trouble)
             }
         }
     }
@@ -160,7 +160,7 @@ impl Sender {
         let status = reply.status;
         match status.as_u16() {
             200 | 201 => self.items(parcel, count, again, reply),
-            401 | 403 => Step::Pause(Problem::slow(format!(
+            401 | 403 => Step::Pause(Trouble::slow(format!(
                 "{}: {status}: the credentials are refused or lack the right to create documents in the data stream: {}",
                 self.name(),
                 said()
@@ -174,16 +174,16 @@ impl Sender {
                 }
                 let pace = reply.retry_after.map_or(Pace::Grow, Pace::After);
                 let what = format!("{}: {status}: {}", self.name(), said());
-                Step::Pause(Problem { what, pace })
+                Step::Pause(Trouble { what, pace })
             }
             300..=399 => {
                 let to = reply.location.as_deref().unwrap_or("elsewhere");
-                Step::Pause(Problem::slow(format!(
+                Step::Pause(Trouble::slow(format!(
                     "{}: {status}: it redirects to {to}; put the final address into urls",
                     self.name()
                 )))
             }
-            _ => Step::Pause(Problem::slow(format!(
+            _ => Step::Pause(Trouble::slow(format!(
                 "{}: {status}: {}; is it the URL of Elasticsearch or OpenSearch?",
                 self.name(),
                 said()
@@ -202,7 +202,7 @@ impl Sender {
         if reply.cut {
             self.smaller(parcel, count);
             let what = format!("{}: its answer is longer than is believable", self.name());
-            return Step::Pause(Problem::grow(what));
+            return Step::Pause(Trouble::grow(what));
         }
         let verdicts = match answer::verdicts(&reply.body, count) {
             Ok(None) => {
@@ -214,7 +214,7 @@ impl Sender {
             Err(what) => {
                 // Nothing is known of any item; sending all again makes it exactly once.
                 self.client.turn_away();
-                return Step::Pause(Problem::grow(format!("{}: {what}", self.name())));
+                return Step::Pause(Trouble::grow(format!("{}: {what}", self.name())));
             }
         };
         let mut left = Left::default();
@@ -268,11 +268,6 @@ impl Sender {
     fn name(&self) -> String {
         self.client.peer().unwrap_or_else(|| "the server".into())
     }
-
-    /// The client, for the connection check.
-    pub(crate) fn client(&mut self) -> &mut Client {
-        &mut self.client
-    }
 }
 
 /// What an answer leaves to be done.
@@ -297,7 +292,7 @@ impl Left {
     fn step(self, count: usize, name: &str, reply: &Reply) -> Step {
         let left = count - self.delivered;
         if let Some(why) = self.held {
-            return Step::Pause(Problem::slow(format!(
+            return Step::Pause(Trouble::slow(format!(
                 "{name}: it does not take {left} of {count} events, and not because of what is in them: {why}"
             )));
         }
@@ -308,7 +303,7 @@ impl Left {
             None if self.delivered > 0 => Pace::Soon,
             None => Pace::Grow,
         };
-        Step::Pause(Problem { what, pace })
+        Step::Pause(Trouble { what, pace })
     }
 }
 
@@ -328,7 +323,8 @@ fn gzip<'a>(slices: impl Iterator<Item = &'a [u8]>) -> Bytes {
     encoder.finish().expect("a Vec takes everything").into()
 }
 
-fn authorization(credentials: &Credentials) -> Option<String> {
+/// The value of the `Authorization` header.
+pub(crate) fn authorization(credentials: &Credentials) -> Option<String> {
     match credentials {
         Credentials::None => None,
         Credentials::Basic { user, password } => {

@@ -34,14 +34,38 @@ pub struct Letter<'a> {
     pub body: &'a [u8],
 }
 
+/// What comes next out of the spool.
+#[derive(Debug)]
+pub enum Next {
+    /// Events.
+    Batch(Batch),
+    /// Sequences that cannot be handed over.
+    Gap(Gap),
+    /// Nothing new.
+    Nothing,
+}
+
+/// Sequences that hold nothing to be delivered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Gap {
+    /// The first of them.
+    pub first: Sequence,
+    /// The one after the last.
+    pub next: Sequence,
+    /// They were dropped because a setting says so; else they are lost.
+    pub dropped: bool,
+    /// For people.
+    pub what: String,
+}
+
 /// What a courier needs of the spool. Calls may wait for a disk; the courier makes them on a thread for that.
 /// Errors are told and tried again: nothing is skipped because of one.
 pub trait Feed: Send + 'static {
-    /// The next batch, or `None` when there is nothing new.
+    /// What comes next.
     ///
     /// # Errors
     /// In words for an admin.
-    fn next(&mut self, events_max: usize, bytes_max: usize) -> Result<Option<Batch>, String>;
+    fn next(&mut self, events_max: usize, bytes_max: usize) -> Result<Next, String>;
 
     /// Goes back: the next batch begins with this sequence.
     fn rewind(&mut self, to: Sequence);

@@ -17,9 +17,9 @@ use tokio::{task::AbortHandle, time::timeout};
 use super::{
     TlsSettings,
     dial::{self, Address, Wire},
-    problem::{Pace, Problem},
     retry::retry_after,
     syslog::join,
+    trouble::{Pace, Trouble},
 };
 use crate::event::Time;
 
@@ -91,9 +91,9 @@ pub(crate) struct Reply {
 #[derive(Debug)]
 pub(crate) enum NoReply {
     /// It took too long: perhaps less would have gone through.
-    Slow(Problem),
+    Slow(Trouble),
     /// Anything else.
-    Failed(Problem),
+    Failed(Trouble),
 }
 
 /// A connection in use.
@@ -163,7 +163,7 @@ impl Client {
             Ok(Err(error)) => return Err(NoReply::Failed(self.failed(&error, &url, line.used))),
             Err(_) => {
                 let what = format!("{url}: no answer within {:?}", self.limit);
-                return Err(NoReply::Slow(Problem::grow(what)));
+                return Err(NoReply::Slow(Trouble::grow(what)));
             }
         };
         let reply = timeout(self.limit, read(response, ask.answer_bytes_max)).await;
@@ -177,23 +177,23 @@ impl Client {
             }
             Ok(Err(error)) => {
                 let what = format!("{url}: its answer broke off: {}", chain(&error));
-                Err(NoReply::Failed(Problem::grow(what)))
+                Err(NoReply::Failed(Trouble::grow(what)))
             }
             Err(_) => {
                 let what = format!("{url}: its answer did not end within {:?}", self.limit);
-                Err(NoReply::Failed(Problem::grow(what)))
+                Err(NoReply::Failed(Trouble::grow(what)))
             }
         }
     }
 
     /// The kept connection if it is still good, else a new one.
-    async fn line(&mut self) -> Result<Line, Problem> {
+    async fn line(&mut self) -> Result<Line, Trouble> {
         if let Some(mut line) = self.line.take()
             && line.sender.ready().await.is_ok()
         {
             return Ok(line);
         }
-        let mut problems = Vec::new();
+        let mut troubles = Vec::new();
         for n in 0..self.urls.len() {
             let at = (self.first + n) % self.urls.len();
             match self.connect(at).await {
@@ -201,18 +201,18 @@ impl Client {
                     self.first = at;
                     return Ok(line);
                 }
-                Err(problem) => problems.push(problem),
+                Err(trouble) => troubles.push(trouble),
             }
         }
-        Err(join(problems))
+        Err(join(troubles))
     }
 
-    async fn connect(&self, at: usize) -> Result<Line, Problem> {
+    async fn connect(&self, at: usize) -> Result<Line, Trouble> {
         let url = &self.urls[at];
         let wire = Wire::dial(&url.address, url.tls.then_some(&self.tls), self.limit).await?;
         let (sender, driver) = handshake(TokioIo::new(wire))
             .await
-            .map_err(|error| Problem::grow(format!("{url}: {error}")))?;
+            .map_err(|error| Trouble::grow(format!("{url}: {error}")))?;
         let driver = tokio::spawn(async move {
             // What ends the connection is told to whoever waits for the answer.
             let _ = driver.await;
@@ -220,7 +220,7 @@ impl Client {
         Ok(Line { sender, driver: driver.abort_handle(), at, used: false })
     }
 
-    fn request(&self, url: &Url, ask: &Ask<'_>) -> Result<Request<Full<Bytes>>, Problem> {
+    fn request(&self, url: &Url, ask: &Ask<'_>) -> Result<Request<Full<Bytes>>, Trouble> {
         let mut request = Request::builder()
             .method(ask.method.clone())
             .uri(format!("{}{}", url.path, ask.path))
@@ -238,22 +238,22 @@ impl Client {
         }
         request
             .body(Full::new(ask.body.clone()))
-            .map_err(|error| Problem::slow(format!("{url}: the request cannot be made: {error}")))
+            .map_err(|error| Trouble::slow(format!("{url}: the request cannot be made: {error}")))
     }
 
-    fn failed(&self, error: &hyper::Error, url: &Url, used: bool) -> Problem {
+    fn failed(&self, error: &hyper::Error, url: &Url, used: bool) -> Trouble {
         if used && (error.is_canceled() || error.is_closed() || error.is_incomplete_message()) {
             let what = format!("{url}: the kept connection was closed");
-            return Problem { what, pace: Pace::Now };
+            return Trouble { what, pace: Pace::Now };
         }
         let tls = url.tls.then_some(&self.tls);
         let io = std::error::Error::source(error).and_then(|e| e.downcast_ref::<std::io::Error>());
         match io {
             Some(io) => dial::explain(io, &url.address, tls),
-            None if error.is_parse() => Problem::grow(format!(
+            None if error.is_parse() => Trouble::grow(format!(
                 "{url}: what it answers is not HTTP ({error}); is this the port of its HTTP API?"
             )),
-            None => Problem::grow(format!("{url}: {}", chain(error))),
+            None => Trouble::grow(format!("{url}: {}", chain(error))),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! of files, mappings or how events came to be.
 
 mod answer;
+pub mod check;
 pub mod courier;
 mod desk;
 mod dial;
@@ -14,7 +15,7 @@ mod parcel;
 mod pem;
 mod pin;
 mod port;
-pub mod problem;
+pub mod trouble;
 mod render;
 mod retry;
 pub mod status;

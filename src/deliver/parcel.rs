@@ -70,7 +70,7 @@ pub(crate) enum Sent {
     /// All of it was taken or refused for good; evidence may follow.
     Taken,
     /// What is left in the parcel is to be sent again.
-    Left(super::problem::Problem),
+    Left(super::trouble::Trouble),
     /// The connection broke: also what was sent before is in doubt.
-    Broken(super::problem::Problem),
+    Broken(super::trouble::Trouble),
 }

@@ -3,8 +3,9 @@
 use super::{
     Kind, Settings, Transport, elasticsearch,
     parcel::{Parcel, Sent},
-    problem::Problem,
-    syslog, udp,
+    syslog,
+    trouble::Trouble,
+    udp,
     window::Doubt,
 };
 
@@ -69,7 +70,7 @@ impl Port {
     }
 
     /// Bytes of the connection that have evidence. An error is the end of the connection.
-    pub(crate) async fn evidence(&mut self) -> Result<u64, Problem> {
+    pub(crate) async fn evidence(&mut self) -> Result<u64, Trouble> {
         match self {
             Self::Stream(sender) => sender.evidence().await,
             Self::Datagram(_) | Self::Bulk(_) => Ok(0),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backoff::{ExponentialBackoff, backoff::Backoff};
 
-use super::problem::Pace;
+use super::trouble::Pace;
 
 /// The longest `Retry-After` that is believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);

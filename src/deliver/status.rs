@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{feed::Mark, problem::Problem};
+use super::{feed::Mark, trouble::Trouble};
 use crate::event::Time;
 
 /// A courier's state at one moment.
@@ -16,10 +16,10 @@ pub struct View {
     /// How far it is.
     pub mark: Mark,
     /// What went wrong last, and when; kept after things went well again.
-    pub problem: Option<(Time, String)>,
-    /// It waits this long before it tries again, because of `problem`.
+    pub trouble: Option<(Time, String)>,
+    /// It waits this long before it tries again, because of `trouble`.
     pub waiting: Option<Duration>,
-    /// A person has to settle `problem`.
+    /// A person has to settle `trouble`.
     pub needs_a_person: bool,
     /// Reason of the newest dead letter.
     pub dead_letter: Option<String>,
@@ -53,11 +53,11 @@ impl Status {
         view.needs_a_person = false;
     }
 
-    pub(crate) fn trouble(&self, problem: &Problem, pause: Duration) {
+    pub(crate) fn trouble(&self, trouble: &Trouble, pause: Duration) {
         let mut view = self.lock();
-        view.problem = Some((Time::now(), problem.what.clone()));
+        view.trouble = Some((Time::now(), trouble.what.clone()));
         view.waiting = Some(pause);
-        view.needs_a_person = problem.pace == super::problem::Pace::Slow;
+        view.needs_a_person = trouble.pace == super::trouble::Pace::Slow;
     }
 
     pub(crate) fn dead_letter(&self, reason: &str) {

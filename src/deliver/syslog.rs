@@ -24,7 +24,7 @@ use super::{
     dial::{self, Address, Wire},
     kernel::ReadSide,
     parcel::Sent,
-    problem::{Pace, Problem},
+    trouble::{Pace, Trouble},
     window::REPLAY_AGE,
 };
 
@@ -69,19 +69,24 @@ impl Sender {
     /// Writes a whole batch, connecting first where needed.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Sent {
         if self.line.is_none()
-            && let Err(problem) = self.connect().await
+            && let Err(trouble) = self.connect().await
         {
-            return Sent::Left(problem);
+            return Sent::Left(trouble);
         }
         match self.write(bytes).await {
             Ok(()) => Sent::Taken,
-            Err(problem) => Sent::Broken(problem),
+            Err(trouble) => Sent::Broken(trouble),
         }
     }
 
     /// Where the connection leads, if there is one.
     pub(crate) fn peer(&self) -> Option<String> {
         self.line.as_ref().map(|line| line.address.to_string())
+    }
+
+    /// The connection in words.
+    pub(crate) fn describe(&self) -> String {
+        self.line.as_ref().map_or_else(|| "nothing".into(), |line| line.wire.describe())
     }
 
     /// Whether the connection has outlived the time in which a refusal or a crash would have shown.
@@ -95,7 +100,7 @@ impl Sender {
     }
 
     /// Bytes of the connection that have evidence.
-    pub(crate) async fn evidence(&mut self) -> Result<u64, Problem> {
+    pub(crate) async fn evidence(&mut self) -> Result<u64, Trouble> {
         let limit = self.limit;
         let Some(line) = &mut self.line else { return Ok(0) };
         let looked = poll_fn(|cx| Poll::Ready(line.look(cx, limit))).await;
@@ -160,8 +165,8 @@ impl Sender {
     }
 
     /// Connects to the first address that answers and does not refuse us.
-    pub(crate) async fn connect(&mut self) -> Result<(), Problem> {
-        let mut problems = Vec::new();
+    pub(crate) async fn connect(&mut self) -> Result<(), Trouble> {
+        let mut troubles = Vec::new();
         for n in 0..self.addresses.len() {
             let at = (self.first + n) % self.addresses.len();
             match self.try_address(at).await {
@@ -170,13 +175,13 @@ impl Sender {
                     self.first = at;
                     return Ok(());
                 }
-                Err(problem) => problems.push(problem),
+                Err(trouble) => troubles.push(trouble),
             }
         }
-        Err(join(problems))
+        Err(join(troubles))
     }
 
-    async fn try_address(&self, at: usize) -> Result<Line, Problem> {
+    async fn try_address(&self, at: usize) -> Result<Line, Trouble> {
         let address = self.addresses[at].clone();
         let mut wire = Wire::dial(&address, self.tls.as_ref(), self.limit).await?;
         wire.settle().await.map_err(|error| self.refused(&error, &address))?;
@@ -185,11 +190,11 @@ impl Sender {
     }
 
     /// A close right after the handshake is a refusal, whether it comes with an alert or without.
-    fn refused(&self, error: &io::Error, address: &Address) -> Problem {
-        let mut problem = dial::explain(error, address, self.tls.as_ref());
+    fn refused(&self, error: &io::Error, address: &Address) -> Trouble {
+        let mut trouble = dial::explain(error, address, self.tls.as_ref());
         if error.get_ref().is_none() {
-            problem.pace = Pace::Slow;
-            problem.what += match self.tls.as_ref().and_then(|t| t.certificate.as_ref()) {
+            trouble.pace = Pace::Slow;
+            trouble.what += match self.tls.as_ref().and_then(|t| t.certificate.as_ref()) {
                 Some(_) => {
                     " right after the TLS handshake: it probably refuses our client certificate (its log says why)"
                 }
@@ -198,12 +203,12 @@ impl Sender {
                 }
             };
         }
-        problem
+        trouble
     }
 
     /// Writes everything and leaves nothing in TLS. Each step may take as long as the time limit.
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
-        let Some(line) = &mut self.line else { return Err(Problem::grow("not connected")) };
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let Some(line) = &mut self.line else { return Err(Trouble::grow("not connected")) };
         let mut done = 0;
         loop {
             let step = poll_fn(|cx| line.poll_step(cx, &bytes[done..]));
@@ -223,9 +228,9 @@ impl Sender {
     }
 
     /// Gives the connection up. One that broke before it was proven makes the next address the first.
-    fn broke(&mut self, error: &io::Error) -> Problem {
+    fn broke(&mut self, error: &io::Error) -> Trouble {
         let proven = self.proven();
-        let Some(line) = self.line.take() else { return Problem::grow("not connected") };
+        let Some(line) = self.line.take() else { return Trouble::grow("not connected") };
         if !proven {
             self.first = (self.first + 1) % self.addresses.len();
         }
@@ -270,9 +275,9 @@ impl Line {
     }
 }
 
-/// One problem out of those of all addresses.
-pub(super) fn join(problems: Vec<Problem>) -> Problem {
-    let all_slow = problems.iter().all(|p| p.pace == Pace::Slow);
-    let what = problems.iter().map(|p| p.what.as_str()).collect::<Vec<_>>().join("; ");
-    if all_slow { Problem::slow(what) } else { Problem::grow(what) }
+/// One trouble out of those of all addresses.
+pub(super) fn join(troubles: Vec<Trouble>) -> Trouble {
+    let all_slow = troubles.iter().all(|p| p.pace == Pace::Slow);
+    let what = troubles.iter().map(|p| p.what.as_str()).collect::<Vec<_>>().join("; ");
+    if all_slow { Trouble::slow(what) } else { Trouble::grow(what) }
 }

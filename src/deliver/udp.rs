@@ -11,8 +11,8 @@ use super::{
     SyslogSettings,
     dial::{self, Address},
     parcel::{Parcel, Refused, Sent},
-    problem::Problem,
     syslog::join,
+    trouble::Trouble,
 };
 
 /// The largest payload of a UDP datagram over IPv4.
@@ -38,15 +38,15 @@ impl Sender {
 
     /// Sends what is left of a parcel, each item as a datagram.
     pub(crate) async fn send(&mut self, parcel: &mut Parcel) -> Sent {
-        if let Err(problem) = self.connect().await {
-            return Sent::Left(problem);
+        if let Err(trouble) = self.connect().await {
+            return Sent::Left(trouble);
         }
         let Some((socket, address)) = self.line.take() else {
-            return Sent::Left(Problem::grow("not connected"));
+            return Sent::Left(Trouble::grow("not connected"));
         };
         let items = std::mem::take(&mut parcel.items);
         for (n, item) in items.iter().enumerate() {
-            let problem = match timeout(self.limit, datagram(&socket, parcel.slice(item))).await {
+            let trouble = match timeout(self.limit, datagram(&socket, parcel.slice(item))).await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) if error.raw_os_error() == Some(TOO_LONG) => {
                     let reason =
@@ -55,11 +55,11 @@ impl Sender {
                     continue;
                 }
                 Ok(Err(error)) => dial::explain(&error, &address, None),
-                Err(_) => Problem::grow(format!("{address}: the network takes nothing")),
+                Err(_) => Trouble::grow(format!("{address}: the network takes nothing")),
             };
             // The socket is given up: the name may lead elsewhere by now.
             parcel.items.extend_from_slice(&items[n..]);
-            return Sent::Left(problem);
+            return Sent::Left(trouble);
         }
         self.line = Some((socket, address));
         Sent::Taken
@@ -71,21 +71,21 @@ impl Sender {
     }
 
     /// Resolves the name and takes a socket, unless there is one.
-    pub(crate) async fn connect(&mut self) -> Result<(), Problem> {
+    pub(crate) async fn connect(&mut self) -> Result<(), Trouble> {
         if self.line.is_some() {
             return Ok(());
         }
-        let mut problems = Vec::new();
+        let mut troubles = Vec::new();
         for address in &self.addresses {
             match open(address, self.limit).await {
                 Ok(socket) => {
                     self.line = Some((socket, address.clone()));
                     return Ok(());
                 }
-                Err(problem) => problems.push(problem),
+                Err(trouble) => troubles.push(trouble),
             }
         }
-        Err(join(problems))
+        Err(join(troubles))
     }
 }
 
@@ -99,11 +99,11 @@ async fn datagram(socket: &UdpSocket, bytes: &[u8]) -> io::Result<()> {
     socket.send(bytes).await.map(|_| ())
 }
 
-async fn open(address: &Address, limit: Duration) -> Result<UdpSocket, Problem> {
-    let failed = |error: io::Error| Problem::grow(format!("{address}: {error}"));
+async fn open(address: &Address, limit: Duration) -> Result<UdpSocket, Trouble> {
+    let failed = |error: io::Error| Trouble::grow(format!("{address}: {error}"));
     let peers = dial::resolve(address, limit).await?;
     let Some(peer) = peers.first() else {
-        return Err(Problem::grow(format!("{address}: the name has no address")));
+        return Err(Trouble::grow(format!("{address}: the name has no address")));
     };
     let local: SocketAddr = match peer {
         SocketAddr::V4(_) => ([0, 0, 0, 0], 0).into(),

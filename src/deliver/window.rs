@@ -39,6 +39,10 @@ pub struct Tally {
     pub dead: u64,
     /// Left out by the destination's filter.
     pub filtered: u64,
+    /// Removed from a full spool before they could be sent, as its setting says.
+    pub dropped: u64,
+    /// Damaged or missing in the spool.
+    pub lost: u64,
 }
 
 impl Tally {
@@ -47,6 +51,8 @@ impl Tally {
         self.shipped += other.shipped;
         self.dead += other.dead;
         self.filtered += other.filtered;
+        self.dropped += other.dropped;
+        self.lost += other.lost;
     }
 }
 

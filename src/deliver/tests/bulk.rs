@@ -53,6 +53,10 @@ pub(super) struct Seen {
     pub(super) faults: Vec<String>,
     /// A request that holds this event is answered with 400 as a whole.
     refuse: Option<u64>,
+    /// What is answered to other requests.
+    pages: BTreeMap<&'static str, (u16, &'static str)>,
+    /// Nothing at all is answered.
+    pub(super) hang: bool,
     plan: Plan,
     items: Items,
 }
@@ -76,6 +80,8 @@ impl Server {
             authorization: None,
             faults: Vec::new(),
             refuse: None,
+            pages: BTreeMap::new(),
+            hang: false,
             plan,
             items,
         }));
@@ -156,13 +162,24 @@ impl Seen {
         self.refuse = Some(n);
     }
 
+    /// From now on, this is answered to requests for this path.
+    pub(super) fn page(&mut self, path: &'static str, status: u16, body: &'static str) {
+        self.pages.insert(path, (status, body));
+    }
+
     /// The bytes to send and whether to close then; `None`: hang.
     fn answer(&mut self, request: &Request) -> Option<(Vec<u8>, bool)> {
+        self.authorization = request.headers.get("authorization").cloned();
+        if self.hang {
+            return None;
+        }
+        if let Some((status, body)) = self.pages.get(request.path.as_str()) {
+            return Some((http(*status, "", body), false));
+        }
         if let Some(fault) = fault(request) {
             self.faults.push(fault.clone());
             return Some((http(400, "", &fault), true));
         }
-        self.authorization = request.headers.get("authorization").cloned();
         self.requests += 1;
         self.largest = self.largest.max(request.body.len());
         let whole = (self.plan)(self.requests - 1, request.body.len());

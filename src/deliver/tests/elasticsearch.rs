@@ -148,7 +148,7 @@ async fn refused_credentials_lose_nothing_and_are_said_loudly() {
     let server = Server::start(plan, create()).await;
     let running = Running::start(&to(&[&server.url]), Shelf::with(50));
     until("it is said", || running.status.view().needs_a_person).await;
-    let (_, text) = running.status.view().problem.unwrap();
+    let (_, text) = running.status.view().trouble.unwrap();
     assert!(text.contains("security_exception: missing authentication"), "{text}");
     assert!(text.contains("credentials") && !text.contains("dTpw"), "{text}");
     running.delivered().await;
@@ -220,8 +220,8 @@ async fn what_answers_something_else_is_named() {
     let plan: Plan = Box::new(|_, _| Whole::Status(404, "", "<h1>Welcome to nginx</h1>"));
     let server = Server::start(plan, create()).await;
     let running = Running::start(&to(&[&server.url]), Shelf::with(5));
-    until("it is told", || running.status.view().problem.is_some()).await;
-    let (_, text) = running.status.view().problem.unwrap();
+    until("it is told", || running.status.view().trouble.is_some()).await;
+    let (_, text) = running.status.view().trouble.unwrap();
     assert!(text.contains("Welcome to nginx") && text.contains("is it the URL of"), "{text}");
     let (shelf, mark) = running.stop().await;
     assert_eq!(mark.acked, Sequence(1));

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     deliver::{
-        feed::{Feed, Letter, Mark},
+        feed::{Feed, Gap, Letter, Mark, Next},
         render::{Encode, Numbered},
     },
     event::{Event, EventId, KindDef, KindId, Tables, Time},
@@ -31,6 +31,8 @@ struct Inner {
     letters: BTreeMap<u64, Dead>,
     /// So many of the next calls that write fail.
     fail: u32,
+    /// Sequences that cannot be handed over.
+    gap: Option<(u64, u64)>,
 }
 
 /// Events 1..=last, shared between test and courier.
@@ -64,6 +66,10 @@ impl Shelf {
         self.lock().fail = count;
     }
 
+    pub(super) fn lose(&self, first: u64, next: u64) {
+        self.lock().gap = Some((first, next));
+    }
+
     pub(super) fn reader(&self) -> Reader {
         Reader { shelf: self.clone(), at: 1 }
     }
@@ -95,15 +101,25 @@ pub(super) struct Reader {
 }
 
 impl Feed for Reader {
-    fn next(&mut self, events_max: usize, _bytes_max: usize) -> Result<Option<Batch>, String> {
-        let last = self.shelf.lock().last;
+    fn next(&mut self, events_max: usize, _bytes_max: usize) -> Result<Next, String> {
+        let Inner { last, gap, .. } = *self.shelf.lock();
         if self.at > last {
-            return Ok(None);
+            return Ok(Next::Nothing);
         }
+        let last = match gap {
+            Some((first, next)) if (first..next).contains(&self.at) => {
+                let (first, next) = (Sequence(self.at), Sequence(next));
+                self.at = next.0;
+                let what = "a gap in a test".into();
+                return Ok(Next::Gap(Gap { first, next, dropped: false, what }));
+            }
+            Some((first, _)) if self.at < first => last.min(first - 1),
+            _ => last,
+        };
         let end = last.min(self.at + events_max as u64 - 1);
         let events = (self.at..=end).map(|n| (Sequence(n), event(n))).collect();
         self.at = end + 1;
-        Ok(Some(Batch { tables: self.shelf.1.clone(), events, next: Sequence(end + 1) }))
+        Ok(Next::Batch(Batch { tables: self.shelf.1.clone(), events, next: Sequence(end + 1) }))
     }
 
     fn rewind(&mut self, to: Sequence) {
@@ -116,7 +132,7 @@ impl Feed for Reader {
         assert!(mark.acked >= inner.mark.acked && mark.safe >= inner.mark.safe, "a mark goes back");
         assert!(mark.safe <= mark.acked && mark.acked.0 <= inner.last + 1, "{mark:?}");
         let tally = mark.tally;
-        let books = tally.shipped + tally.dead + tally.filtered;
+        let books = tally.shipped + tally.dead + tally.filtered + tally.lost;
         assert_eq!(books, mark.acked.0 - 1, "the books do not balance: {mark:?}");
         inner.mark = *mark;
         Ok(())

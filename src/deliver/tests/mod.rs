@@ -3,6 +3,7 @@
 
 mod bulk;
 mod certs;
+mod check;
 mod elasticsearch;
 mod feed;
 mod syslog;

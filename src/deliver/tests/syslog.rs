@@ -269,6 +269,20 @@ async fn filtered_events_are_counted_and_not_sent() {
 }
 
 #[tokio::test]
+async fn what_the_spool_lost_is_counted_once_and_passed() {
+    let certs = Certs::make();
+    let plans = vec![Plan::Reset(100), Plan::Read];
+    let receiver = Receiver::start(&certs, Knows::Anyone, plans).await;
+    let shelf = Shelf::with(500);
+    shelf.lose(50, 80);
+    let running = Running::start(&tls(&receiver, certs.anonymous()), shelf);
+    until("all is read", || receiver.count() == 470).await;
+    running.delivered().await;
+    let (_, mark) = running.stop().await;
+    assert_eq!((mark.tally.shipped, mark.tally.lost), (470, 30));
+}
+
+#[tokio::test]
 async fn a_refused_client_certificate_is_noticed_although_the_handshake_succeeds() {
     let certs = Certs::make();
     let receiver = Receiver::start(&certs, Knows::Certificates, vec![Plan::Read]).await;
@@ -277,9 +291,9 @@ async fn a_refused_client_certificate_is_noticed_although_the_handshake_succeeds
         (certs.anonymous(), "it wants a client certificate; set tls.certificate and tls.key"),
     ] {
         let running = Running::start(&tls(&receiver, settings), Shelf::with(10));
-        until("a refusal is told", || running.status.view().problem.is_some()).await;
+        until("a refusal is told", || running.status.view().trouble.is_some()).await;
         let view = running.status.view();
-        let (_, text) = view.problem.unwrap();
+        let (_, text) = view.trouble.unwrap();
         assert!(text.contains(expected), "{text}");
         assert!(view.needs_a_person);
         let (_, mark) = running.stop().await;
@@ -388,7 +402,7 @@ async fn a_receiver_that_takes_nothing_is_given_up_and_nothing_is_lost() {
     settings.batch_bytes_max = 1 << 20;
     let running = Running::start(&settings, Shelf::with(count));
     until("it is given up", || receiver.connections() == 2).await;
-    let (_, text) = running.status.view().problem.unwrap();
+    let (_, text) = running.status.view().trouble.unwrap();
     assert!(text.contains("took nothing for 400ms"), "{text}");
     until("all is read", || receiver.count() == 100_000).await;
     running.delivered().await;
@@ -401,8 +415,8 @@ async fn what_is_no_tls_is_named() {
     let certs = Certs::make();
     let receiver = Receiver::start(&certs, Knows::Anyone, vec![Plan::Garbage]).await;
     let running = Running::start(&tls(&receiver, certs.anonymous()), Shelf::with(1));
-    until("it is told", || running.status.view().problem.is_some()).await;
-    let (_, text) = running.status.view().problem.unwrap();
+    until("it is told", || running.status.view().trouble.is_some()).await;
+    let (_, text) = running.status.view().trouble.unwrap();
     assert!(text.contains("is not TLS"), "{text}");
     running.stop().await;
 }
@@ -413,7 +427,7 @@ async fn stopping_is_quick_although_the_receiver_is_away() {
         &syslog_settings(vec!["127.0.0.1:1".into()], Transport::Tcp, TlsSettings::default()),
         Shelf::with(10),
     );
-    until("it is told", || running.status.view().problem.is_some()).await;
+    until("it is told", || running.status.view().trouble.is_some()).await;
     let begun = std::time::Instant::now();
     let (shelf, mark) = within("it stops", running.stop()).await;
     assert!(begun.elapsed() < PATIENCE / 10);

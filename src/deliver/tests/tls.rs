@@ -9,10 +9,10 @@ use super::{
 use crate::deliver::{
     TlsSettings,
     dial::{Address, Wire},
-    problem::Problem,
+    trouble::Trouble,
 };
 
-async fn dial(receiver: &Receiver, tls: &TlsSettings) -> Result<Wire, Problem> {
+async fn dial(receiver: &Receiver, tls: &TlsSettings) -> Result<Wire, Trouble> {
     let address = Address::parse(&receiver.address, None).unwrap();
     Wire::dial(&address, Some(tls), Duration::from_secs(5)).await
 }
@@ -20,7 +20,7 @@ async fn dial(receiver: &Receiver, tls: &TlsSettings) -> Result<Wire, Problem> {
 async fn fails(receiver: &Receiver, tls: &TlsSettings, expected: &str) {
     match dial(receiver, tls).await {
         Ok(_) => panic!("should fail with {expected}"),
-        Err(problem) => assert!(problem.what.contains(expected), "{problem}"),
+        Err(trouble) => assert!(trouble.what.contains(expected), "{trouble}"),
     }
 }
 

@@ -19,14 +19,14 @@ pub enum Pace {
 
 /// What went wrong, and how soon to try again.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Problem {
+pub struct Trouble {
     /// For people: what, where, what to do.
     pub what: String,
     /// See [`Pace`].
     pub pace: Pace,
 }
 
-impl Problem {
+impl Trouble {
     /// Trouble that passes: growing pauses.
     pub(crate) fn grow(what: impl Into<String>) -> Self {
         Self { what: what.into(), pace: Pace::Grow }
@@ -38,10 +38,10 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
     }
 }
 
-impl std::error::Error for Problem {}
+impl std::error::Error for Trouble {}
