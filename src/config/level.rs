@@ -35,6 +35,13 @@ const NAMES: &[(&str, Level)] = &[
 ];
 
 impl Level {
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        // Every level has a name, in their order.
+        NAMES[self as usize].0
+    }
+
     /// The level that a program means by `name`, in any case: names of syslog (RFC 5424), of the usual logging
     /// libraries, and their abbreviations. `None` for a name that nobody uses for a level.
     #[must_use]
@@ -89,6 +96,7 @@ mod tests {
         assert!(NAMES.is_sorted_by_key(|(_, level)| *level));
         for (name, level) in NAMES {
             assert_eq!(Level::of(name.as_bytes()), Some(*level), "{name}");
+            assert_eq!(level.name(), *name);
         }
     }
 }

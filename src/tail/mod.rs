@@ -6,6 +6,7 @@ mod discover;
 mod follow;
 mod identity;
 mod lines;
+mod matching;
 mod places;
 mod rotated;
 mod table;
@@ -22,7 +23,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use self::{tailer::Tailer, wake::Interrupter};
+pub use self::{
+    matching::{Matching, matching},
+    tailer::Tailer,
+    wake::Interrupter,
+};
 use crate::event::Time;
 
 /// Random name that a file gets at first sight and that a rotated copy inherits.
