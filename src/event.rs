@@ -12,7 +12,9 @@ use std::{borrow::Cow, collections::HashMap, fmt, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 /// Nanoseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 pub struct Time(pub i64);
 
 impl Time {
@@ -37,7 +39,9 @@ impl Time {
 }
 
 /// 128 bits that stay the same whenever the same line of the same file is read again (ECS `event.id`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 pub struct EventId(pub [u8; 16]);
 
 impl fmt::Display for EventId {

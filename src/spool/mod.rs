@@ -10,7 +10,9 @@ use crate::{
 };
 
 /// An event's number in the spool, from 1, never reused.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 pub struct Sequence(pub u64);
 
 /// What was counted on the way into the spool, in records. Kept in the spool itself.

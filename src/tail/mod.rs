@@ -5,7 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 /// Random name that a file gets at first sight and that a rotated copy inherits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize,
+)]
 pub struct FileId(pub [u8; 16]);
 
 /// Where reading a file is safely in the spool: everything before `offset` is there.
