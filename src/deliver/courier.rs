@@ -91,9 +91,8 @@ impl Courier {
         let Parts { feed, render, mark, wake, stop } = parts;
         let port = Port::new(settings)?;
         let filter = Filter::new(&settings.kinds, settings.severity_min)?;
-        let safe = if mark.ended { mark.acked } else { mark.safe };
-        let window = Window::new(port.doubt(), safe, mark.acked);
-        let rewind = Rewind { from: safe, counted: mark.acked, replay: mark.acked };
+        let window = Window::new(port.doubt(), mark.safe, mark.acked);
+        let rewind = Rewind { from: mark.safe, counted: mark.acked, replay: mark.acked };
         let size = Size {
             events_max: settings.batch_events_max.max(1),
             bytes_max: settings.batch_bytes_max.max(1),
@@ -127,6 +126,7 @@ impl Courier {
     /// Serves until told to stop. Returns how far it came.
     pub async fn run(mut self) -> Mark {
         self.status.at(self.mark(), None);
+        self.status.saved(self.saved);
         while self.stop.borrow().is_none() {
             match self.turn().await {
                 Ok(()) => {}
@@ -372,12 +372,7 @@ impl Courier {
     }
 
     fn mark(&self) -> Mark {
-        Mark {
-            acked: self.window.acked(),
-            safe: self.window.safe(),
-            ended: false,
-            tally: self.tally,
-        }
+        Mark { acked: self.window.acked(), safe: self.window.safe(), tally: self.tally }
     }
 
     async fn save_when_due(&mut self) -> Result<(), End> {
@@ -393,7 +388,10 @@ impl Courier {
     async fn save(&mut self, mark: Mark) -> Result<(), End> {
         self.saved_at = Instant::now();
         match self.at_desk(move |desk| desk.save(&mark)).await? {
-            Ok(()) => self.saved = mark,
+            Ok(()) => {
+                self.saved = mark;
+                self.status.saved(mark);
+            }
             Err(trouble) => {
                 let what = format!("how far delivery is could not be written down: {trouble}");
                 self.tell(&Trouble::grow(what), SAVE_INTERVAL);
@@ -429,7 +427,7 @@ impl Courier {
         if clean {
             self.window.ended();
         }
-        let mark = Mark { ended: clean, ..self.mark() };
+        let mark = self.mark();
         // The end of the loop: whatever is left undone is done by the next run.
         let _ = self.save(mark).await;
         self.status.at(mark, None);

@@ -11,10 +11,9 @@ use crate::{
 pub struct Mark {
     /// Everything before this one is in `tally`.
     pub acked: Sequence,
-    /// Everything before this one is beyond doubt: its segments may go. Never after `acked`.
+    /// Everything before this one is beyond doubt: its segments may go. Never after `acked`, and equal to it after a
+    /// run that ended in order.
     pub safe: Sequence,
-    /// The last run ended in order, so that nothing between `safe` and `acked` is in doubt.
-    pub ended: bool,
     /// What became of the events before `acked`, since the destination exists.
     pub tally: Tally,
 }
