@@ -33,8 +33,14 @@ use super::{
     render::Render,
     retry::Retry,
     status::Status,
+    stock::Stock,
     trouble::{Pace, Trouble},
     window::{Rewind, Tally, Window},
+};
+
+use crate::{
+    encode::{Agent, CefTable},
+    spool::{DeadLetters, Spool},
 };
 
 /// A mark is written down at most this often, and at the end.
@@ -70,6 +76,20 @@ pub struct Courier {
     told: Option<(Instant, String)>,
 }
 
+/// What the agent gives a courier.
+pub struct Supplies {
+    /// Where events come from.
+    pub spool: Arc<Spool>,
+    /// Where those go that the receiver will never take.
+    pub dead: DeadLetters,
+    /// Who we are.
+    pub agent: Agent,
+    /// ECS field → CEF key.
+    pub cef: Arc<CefTable>,
+    /// See [`Stop`].
+    pub stop: Stop,
+}
+
 /// What a courier is made of beside its settings.
 pub(crate) struct Parts {
     pub(crate) feed: Box<dyn Feed>,
@@ -86,6 +106,26 @@ enum End {
 }
 
 impl Courier {
+    /// A courier that goes on where the destination's cursor says.
+    ///
+    /// # Errors
+    /// When the settings cannot be used, or the cursor cannot be read; in words for an admin.
+    pub fn new(settings: &Settings, supplies: Supplies) -> Result<Self, String> {
+        let Supplies { spool, dead, agent, cef, stop } = supplies;
+        let wake = Arc::new(Notify::new());
+        // A courier that is gone must not be kept by the spool, which outlives a reload.
+        let sleeper = Arc::downgrade(&wake);
+        spool.subscribe(Box::new(move |_| {
+            if let Some(wake) = sleeper.upgrade() {
+                wake.notify_one();
+            }
+        }));
+        let stock = Stock::open(spool, dead, &settings.name, settings.start);
+        let stock = stock.map_err(|error| error.to_string())?;
+        let (mark, render) = (stock.mark(), Render::of(settings, agent, cef));
+        Self::assemble(settings, Parts { feed: Box::new(stock), render, mark, wake, stop })
+    }
+
     /// A courier that goes on where `mark` says.
     pub(crate) fn assemble(settings: &Settings, parts: Parts) -> Result<Self, String> {
         let Parts { feed, render, mark, wake, stop } = parts;
@@ -346,13 +386,7 @@ impl Courier {
             reason = first,
             "the receiver refuses events for good"
         );
-        let mut refused = Parcel {
-            bytes: parcel.bytes.clone(),
-            items: Vec::new(),
-            refused: std::mem::take(&mut parcel.refused),
-            next: parcel.next,
-            tally: parcel.tally,
-        };
+        let mut refused = parcel.take_refused();
         loop {
             let (parcel_back, done) = self
                 .at_desk(move |desk| {

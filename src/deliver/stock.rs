@@ -1,30 +1,28 @@
 //! The spool as the feed of a courier.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Begin,
-    feed::{Feed, Gap, Letter, Mark, Next},
+    feed::{Feed, Gap, Mark, Next},
     window::Tally,
 };
-use crate::spool::{Cause, Counts, Cursor, Error, Kept, Reader, Sequence, Spool};
+use crate::{
+    event::Time,
+    spool::{Cause, Counts, Cursor, DeadLetter, DeadLetters, Error, Kept, Reader, Sequence, Spool},
+};
 
 /// Reason of events that the destination's filter left out.
 pub const REASON_FILTER: &str = "filter";
 /// Reason of events that were removed from a full spool before they were sent.
 pub const REASON_SPOOL_FULL: &str = "spool_full";
 
-/// Puts a letter where dead letters are kept.
-pub type Bury = Box<dyn FnMut(&Letter<'_>) -> Result<(), String> + Send>;
-
 /// One destination's way into the spool.
 pub struct Stock {
     spool: Arc<Spool>,
     reader: Reader,
     cursor: Cursor,
-    /// What the cursor's counts hold already.
-    written: Tally,
-    bury: Bury,
+    dead: DeadLetters,
 }
 
 impl Stock {
@@ -32,15 +30,19 @@ impl Stock {
     ///
     /// # Errors
     /// When the cursor cannot be read or made.
-    pub fn open(spool: Arc<Spool>, name: &str, start: Begin, bury: Bury) -> Result<Self, Error> {
+    pub fn open(
+        spool: Arc<Spool>,
+        dead: DeadLetters,
+        name: &str,
+        start: Begin,
+    ) -> Result<Self, Error> {
         let start = match start {
             Begin::Oldest => spool.oldest_sequence(),
             Begin::Now => spool.next_sequence(),
         };
         let cursor = spool.cursor(name, start)?;
-        let mark = mark(cursor.kept());
-        let reader = spool.reader(mark.safe);
-        Ok(Self { spool, reader, cursor, written: mark.tally, bury })
+        let reader = spool.reader(mark(cursor.kept()).safe);
+        Ok(Self { spool, reader, cursor, dead })
     }
 
     /// How far the destination is.
@@ -62,7 +64,22 @@ pub fn mark(kept: &Kept) -> Mark {
         filtered: dropped(REASON_FILTER),
         dropped: dropped(REASON_SPOOL_FULL),
     };
-    Mark { acked: kept.next, safe: kept.needs(), tally }
+    let safe = if kept.ended { kept.next } else { kept.safe.min(kept.next) };
+    Mark { acked: kept.next, safe, tally }
+}
+
+/// A tally as the cursor counts it, beside what it counted for other reasons.
+fn counts(tally: &Tally, before: &Counts) -> Counts {
+    let mut dropped = before.dropped.clone();
+    set(&mut dropped, REASON_FILTER, tally.filtered);
+    set(&mut dropped, REASON_SPOOL_FULL, tally.dropped);
+    Counts { shipped: tally.shipped, dead: tally.dead, lost: tally.lost, dropped }
+}
+
+fn set(dropped: &mut BTreeMap<String, u64>, reason: &str, count: u64) {
+    if count > 0 {
+        dropped.insert(reason.to_owned(), count);
+    }
 }
 
 impl Feed for Stock {
@@ -87,36 +104,15 @@ impl Feed for Stock {
     }
 
     fn save(&mut self, mark: &Mark) -> Result<(), String> {
-        let counts = since(self.written, mark.tally);
-        self.written = mark.tally;
-        self.cursor.note(mark.acked, &counts);
-        self.cursor.keep_from(mark.safe);
-        // What was noted stays noted: a later save writes it all.
-        self.cursor.save().map_err(|error| error.to_string())
+        let counts = counts(&mark.tally, &self.cursor.kept().counts);
+        let ended = mark.safe == mark.acked;
+        let saved = self.cursor.mark(mark.acked, mark.safe, ended, &counts);
+        saved.map_err(|error| error.to_string())
     }
 
-    fn bury(&mut self, letter: &Letter<'_>) -> Result<(), String> {
-        (self.bury)(letter)
+    fn bury(&mut self, letters: &[DeadLetter<'_>]) -> Result<(), String> {
+        self.dead.put(letters, Time::now()).map_err(|error| error.to_string())
     }
-}
-
-/// What was counted between two tallies.
-fn since(before: Tally, now: Tally) -> Counts {
-    let mut counts = Counts {
-        shipped: now.shipped.saturating_sub(before.shipped),
-        dead: now.dead.saturating_sub(before.dead),
-        lost: now.lost.saturating_sub(before.lost),
-        ..Counts::default()
-    };
-    for (reason, count) in [
-        (REASON_FILTER, now.filtered.saturating_sub(before.filtered)),
-        (REASON_SPOOL_FULL, now.dropped.saturating_sub(before.dropped)),
-    ] {
-        if count > 0 {
-            counts.dropped.insert(reason.into(), count);
-        }
-    }
-    counts
 }
 
 #[cfg(test)]
@@ -124,13 +120,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tally_goes_to_the_cursor_and_comes_back() {
+    fn a_tally_goes_to_the_cursor_and_what_others_counted_stays() {
         let tally = Tally { shipped: 10, dead: 1, filtered: 3, dropped: 4, lost: 5 };
-        let mut counts = since(Tally::default(), tally);
-        assert_eq!(counts.total(), 23);
-        let more = Tally { shipped: 12, filtered: 4, ..tally };
-        counts.add(&since(tally, more));
-        assert_eq!(counts.total(), 26);
-        assert_eq!(counts.dropped[REASON_FILTER], 4);
+        let before = Counts { dropped: [("before_start".into(), 7)].into(), ..Counts::default() };
+        let counts = counts(&tally, &before);
+        assert_eq!(counts.total(), 30);
+        assert_eq!(counts.dropped["before_start"], 7);
+        assert_eq!(counts.dropped[REASON_FILTER], 3);
     }
 }
