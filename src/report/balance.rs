@@ -91,8 +91,7 @@ mod tests {
 
     #[test]
     fn adds_up_what_was_dropped_before_and_behind_the_spool() {
-        let books =
-            Books { read: 100, generated: 2, dropped: reasons(&[("level", 7)]), lost: 1 };
+        let books = Books { read: 100, generated: 2, dropped: reasons(&[("level", 7)]), lost: 1 };
         let counts = Counts {
             next: Sequence(80),
             shipped: 70,
