@@ -46,7 +46,7 @@ fn connect(config: &Config) -> Result<Exit, Failure> {
     let runtime = runtime.map_err(|error| Failure::of(Exit::Internal, &error))?;
     let tries = config.destinations.iter().cloned().map(|destination| {
         let name = destination.name.clone();
-        let tried = runtime.spawn(async move { deliver::connect_check(&destination).await });
+        let tried = runtime.spawn(async move { deliver::check::connect_check(&destination).await });
         (name, tried)
     });
     let mut failed = 0;
