@@ -4,8 +4,10 @@
 mod exit;
 mod check;
 mod log;
+mod map;
 mod status;
 mod summary;
+mod unrecognised;
 
 use std::path::PathBuf;
 
@@ -57,6 +59,7 @@ pub(crate) struct Global {
 #[derive(Subcommand, Debug)]
 enum Command {
     Check(check::Arguments),
+    Map(map::Arguments),
     Status(status::Arguments),
 }
 
@@ -68,6 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let global = &arguments.global;
     match &arguments.command {
         Command::Check(arguments) => check::run(global, arguments),
+        Command::Map(arguments) => map::run(arguments),
         Command::Status(arguments) => status::run(global, arguments),
     }
 }

@@ -10,7 +10,7 @@
 //A
 pub mod cef;
 pub mod ecs;
-//S
+pub mod syslog;
 
 mod found;
 mod json;
@@ -21,7 +21,7 @@ mod fixture;
 
 use std::net::IpAddr;
 
-pub use self::{cef::Cef, cef::table::CefTable, ecs::Ecs};
+pub use self::{cef::Cef, cef::table::CefTable, ecs::Ecs, syslog::Syslog};
 use crate::{
     event::{Event, Span},
     guard::Shippable,

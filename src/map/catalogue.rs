@@ -107,7 +107,9 @@ fn kind_name(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let fits = |name: &str| {
         name.split_once('.').is_some_and(|(family, event)| {
-            !family.is_empty() && !event.is_empty() && family.chars().chain(event.chars()).all(plain)
+            !family.is_empty()
+                && !event.is_empty()
+                && family.chars().chain(event.chars()).all(plain)
         })
     };
     if fits(&entry.key) {

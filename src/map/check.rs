@@ -69,7 +69,8 @@ impl Run<'_> {
         // A user's binding may come without: only the shipped ones must prove themselves.
         if binding.examples.is_empty() && binding.layer == Layer::Shipped {
             let message = format!("binding `{}` has no example", binding.name);
-            let hint = format!("add [[binding.{}.example]] with a `line` and its `fields`", binding.name);
+            let hint =
+                format!("add [[binding.{}.example]] with a `line` and its `fields`", binding.name);
             self.problem(binding.place, message, Some(hint));
         }
         for over in &binding.over {
@@ -103,7 +104,11 @@ impl Run<'_> {
         let mut record = Record::new(line);
         if !layout.parse(line, &self.clock, &mut record) {
             let message = format!("the example does not look like layout `{}`", layout.name());
-            self.problem(example.line.place, message, Some("say layout = \"…\" if it is another".into()));
+            self.problem(
+                example.line.place,
+                message,
+                Some("say layout = \"…\" if it is another".into()),
+            );
             return;
         }
         self.map(&record);
@@ -167,12 +172,7 @@ impl Run<'_> {
                 [one] => format!("{one:?}"),
                 more => format!("{more:?}"),
             };
-            let message = format!(
-                "`{}` is {}, not {}",
-                name.value,
-                show(&found),
-                show(expected)
-            );
+            let message = format!("`{}` is {}, not {}", name.value, show(&found), show(expected));
             self.problem(name.place, message, self.known_fields());
         }
     }
@@ -202,7 +202,8 @@ impl Run<'_> {
         let mut all = String::from("the event has");
         for field in &self.event.fields {
             let name = &self.mapping.tables.field(field.id).name;
-            if !["message", "event.dataset", "log.file.path", "log.offset"].contains(&name.as_str()) {
+            if !["message", "event.dataset", "log.file.path", "log.offset"].contains(&name.as_str())
+            {
                 write!(all, " {name}={:?}", self.event.show(field.value)).ok()?;
             }
         }
@@ -224,9 +225,32 @@ impl Run<'_> {
             if on_purpose || (binding.layer == Layer::User && of_shipped) {
                 continue;
             }
-            let message = format!("binding `{other}` matches the example of `{}` too", binding.name);
-            let hint = format!("make one of them narrower, or write over = [\"{other}\"] to put this one before it");
+            let message =
+                format!("binding `{other}` matches the example of `{}` too", binding.name);
+            let hint = format!(
+                "make one of them narrower, or write over = [\"{other}\"] to put this one before it"
+            );
             self.problem(example.line.place, message, Some(hint));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_mappings_are_right() {
+        let library = match Library::shipped() {
+            Ok(library) => library,
+            Err(problems) => panic!("{}", show(&problems)),
+        };
+        assert!(library.sources().count() >= 2);
+        let problems = check(&library);
+        assert!(problems.is_empty(), "{} problems\n\n{}", problems.len(), show(&problems));
+    }
+
+    fn show(problems: &[Problem]) -> String {
+        problems.iter().map(|problem| format!("{problem}\n\n")).collect()
     }
 }

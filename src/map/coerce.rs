@@ -54,16 +54,17 @@ fn fit_text(ty: FieldType, text: &[u8], clock: &Clock) -> Fit {
         return Fit::Text;
     }
     let short = text.len() <= TYPED_BYTES_MAX;
-    let value = short.then_some(text).and_then(|text| std::str::from_utf8(text).ok()).and_then(
-        |text| match ty {
-            FieldType::Long => text.parse().ok().map(Value::Long),
-            FieldType::Double => finite(text.parse().ok()?).map(Value::Double),
-            FieldType::Boolean => truth(text).map(Value::Boolean),
-            FieldType::Ip => address(text).map(Value::Ip),
-            FieldType::Date => date(text, clock).map(Value::Date),
-            FieldType::Keyword | FieldType::Text => None,
-        },
-    );
+    let value =
+        short.then_some(text).and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| {
+            match ty {
+                FieldType::Long => text.parse().ok().map(Value::Long),
+                FieldType::Double => finite(text.parse().ok()?).map(Value::Double),
+                FieldType::Boolean => truth(text).map(Value::Boolean),
+                FieldType::Ip => address(text).map(Value::Ip),
+                FieldType::Date => date(text, clock).map(Value::Date),
+                FieldType::Keyword | FieldType::Text => None,
+            }
+        });
     value.map_or(Fit::Misfit, Fit::Value)
 }
 
@@ -84,7 +85,10 @@ fn fit_double(ty: FieldType, number: f64) -> Fit {
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     let value = match ty {
         FieldType::Double => finite(number).map(Value::Double),
-        #[expect(clippy::cast_possible_truncation, reason = "it was checked to be an integer in range")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "it was checked to be an integer in range"
+        )]
         FieldType::Long if number.fract() == 0.0 && number.abs() <= EXACT_MAX => {
             Some(Value::Long(number as i64))
         }

@@ -55,7 +55,8 @@ pub(crate) fn mapping(
         alternatives.extend(compiler.alternatives(n, binding));
     }
     alternatives.sort_by_key(|(order, _)| *order);
-    let alternatives: Vec<_> = alternatives.into_iter().map(|(_, alternative)| alternative).collect();
+    let alternatives: Vec<_> =
+        alternatives.into_iter().map(|(_, alternative)| alternative).collect();
     let from = compiler.copying(&spec.from, None);
     let connection = spec.session.as_ref().map(|session| {
         let lookup = compiler.lookup(&session.id, None);
@@ -104,11 +105,12 @@ fn layouts(reader: &mut Reader<'_>, spec: &SourceSpec) -> Vec<Layout> {
 
 /// Names of record parts that become the field of the same name.
 fn passing(names: &mut Names, tables: &Tables) -> Vec<(NameId, FieldId)> {
-    let believed = |name: &str| {
-        !OWN.contains(&name) && !OWN_ROOTS.iter().any(|root| name.starts_with(root))
-    };
+    let believed =
+        |name: &str| !OWN.contains(&name) && !OWN_ROOTS.iter().any(|root| name.starts_with(root));
     let all = tables.fields().iter().enumerate();
-    all.filter(|(_, def)| believed(&def.name)).map(|(n, def)| (names.add(&def.name), id(n))).collect()
+    all.filter(|(_, def)| believed(&def.name))
+        .map(|(n, def)| (names.add(&def.name), id(n)))
+        .collect()
 }
 
 fn by_name(names: &Names, passing: Vec<(NameId, FieldId)>) -> Vec<Option<FieldId>> {
@@ -120,11 +122,7 @@ fn by_name(names: &Names, passing: Vec<(NameId, FieldId)>) -> Vec<Option<FieldId
 }
 
 fn binding(spec: &BindingSpec) -> Binding {
-    Binding {
-        name: spec.name.clone(),
-        severity: spec.severity,
-        constants: spec.fields.clone(),
-    }
+    Binding { name: spec.name.clone(), severity: spec.severity, constants: spec.fields.clone() }
 }
 
 /// What sorts alternatives: see `Order` in the file format's description.
@@ -215,19 +213,21 @@ impl Compiler<'_, '_> {
     }
 
     fn check(&mut self, condition: &Condition, template: Option<&Template>) -> Check {
-        Check {
-            lookup: self.lookup(&condition.name.value, template),
-            test: condition.test.clone(),
-        }
+        Check { lookup: self.lookup(&condition.name.value, template), test: condition.test.clone() }
     }
 
     fn kind(&mut self, kind: &Located<String>, template: Option<&Template>) -> Option<KindRule> {
         let Some((prefix, rest)) = kind.value.split_once('{') else {
             return self.tables.kind_id(&kind.value).map(KindRule::Fixed);
         };
-        let Some((name, suffix)) = rest.split_once('}').filter(|(_, rest)| !rest.contains('{')) else {
+        let Some((name, suffix)) = rest.split_once('}').filter(|(_, rest)| !rest.contains('{'))
+        else {
             let hint = "one name in braces: kind = \"tox.{event}\"".to_owned();
-            self.reader.problem_with_hint(kind.place, "a kind with a wrong placeholder", Some(hint));
+            self.reader.problem_with_hint(
+                kind.place,
+                "a kind with a wrong placeholder",
+                Some(hint),
+            );
             return None;
         };
         let lookup = self.lookup(name, template);
@@ -272,7 +272,8 @@ impl Compiler<'_, '_> {
         let from = spec.from.iter().flat_map(|from| &from.names);
         let named: Vec<_> = from.chain(spec.when.iter().map(|condition| &condition.name)).collect();
         for name in named.into_iter().filter(|name| !known(&name.value)) {
-            let message = format!("no pattern of binding `{}` captures `{}`", spec.name, name.value);
+            let message =
+                format!("no pattern of binding `{}` captures `{}`", spec.name, name.value);
             let hint = crate::problem::suggest(&name.value, captured.iter().copied());
             self.reader.problem_with_hint(name.place, message, hint);
         }
@@ -302,7 +303,8 @@ impl Dispatch {
         let key_names = key_names(alternatives);
         for (rank, alternative) in (0..).zip(alternatives) {
             let literals = alternative.template.as_ref().map(literals).unwrap_or_default();
-            let begins = alternative.template.as_ref().is_some_and(|t| !t.leading_literal().is_empty());
+            let begins =
+                alternative.template.as_ref().is_some_and(|t| !t.leading_literal().is_empty());
             if begins {
                 leading.push(trie_entry(literals, rank));
                 dispatch.trie.least.get_or_insert(rank);
@@ -364,15 +366,20 @@ fn exact_condition(check: &Check) -> Option<(NameId, Vec<&str>)> {
 fn key<'a>(alternative: &'a Alternative, names: &[(NameId, usize)]) -> Key<'a> {
     let tells = |name: NameId| names.iter().find(|(known, _)| *known == name).map_or(0, |n| n.1);
     let exact = exact_conditions(alternative);
-    if let Some((name, values)) = exact.into_iter().max_by_key(|(name, _)| (tells(*name), Reverse(*name))) {
+    if let Some((name, values)) =
+        exact.into_iter().max_by_key(|(name, _)| (tells(*name), Reverse(*name)))
+    {
         return Key::Values(name, values);
     }
-    let there = alternative.before.iter().find_map(|check| match (check.lookup.whole, &check.test) {
-        (Some(Origin::Name(name)), Test::There | Test::OneOf(_)) if check.lookup.part.is_none() => {
-            Some(name)
-        }
-        _ => None,
-    });
+    let there =
+        alternative.before.iter().find_map(|check| match (check.lookup.whole, &check.test) {
+            (Some(Origin::Name(name)), Test::There | Test::OneOf(_))
+                if check.lookup.part.is_none() =>
+            {
+                Some(name)
+            }
+            _ => None,
+        });
     there.map_or(Key::Always, Key::There)
 }
 

@@ -208,7 +208,9 @@ impl<'e> Emit<'e> {
             let Some(span) = self.addresses[n] else { continue };
             let parts = [JidPart::Local, JidPart::Domain, JidPart::Resource];
             for (target, part) in targets.iter().zip(parts) {
-                let Some(target) = target.filter(|target| !self.seen.has(*target)) else { continue };
+                let Some(target) = target.filter(|target| !self.seen.has(*target)) else {
+                    continue;
+                };
                 let address = &self.event.text.0[span.range()];
                 let part = Jid::split(address).part(part);
                 if part.is_empty() {

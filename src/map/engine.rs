@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// Tag of events whose record had no time.
-pub const TAG_NO_TIME: &str = "no-time-in-log";
+pub(crate) const TAG_NO_TIME: &str = "no-time-in-log";
 /// Tag of events with values that did not fit their field.
-pub const TAG_UNCOERCED: &str = "uncoerced";
+pub(crate) const TAG_UNCOERCED: &str = "uncoerced";
 
 /// Buffers that grow beyond this for one record are given back.
 const BUFFER_BYTES_KEPT: usize = 64 * 1024;
@@ -191,7 +191,8 @@ impl<'v> View<'v, '_> {
     /// A value by its name. An empty text counts as not there.
     fn find(&self, lookup: &Lookup, captured: &[Captured]) -> Option<Found<'v>> {
         let whole = lookup.whole.and_then(|origin| self.origin(origin, captured));
-        let filled = |found: &Found<'_>| !matches!(found.scalar, Scalar::Text(_)) || !found.text.is_empty();
+        let filled =
+            |found: &Found<'_>| !matches!(found.scalar, Scalar::Text(_)) || !found.text.is_empty();
         if let Some(found) = whole.filter(filled) {
             return Some(found);
         }
@@ -308,7 +309,9 @@ impl Mapping {
         let message = self.message(record, scratch).map(|slice| record.text(slice));
         let wanted = |n: usize| stage.is_none_or(|stage| stage == n);
         let found = &mut scratch.candidates;
-        if wanted(0) && let Some(message) = message {
+        if wanted(0)
+            && let Some(message) = message
+        {
             self.dispatch.trie.index.find(message, found);
         }
         if wanted(1)
@@ -402,12 +405,16 @@ impl Mapping {
         let view = View { record, parts: &scratch.parts, epoch: scratch.epoch, message };
         let captured = scratch.captured.as_slice();
         let mut emit = Emit::new(self, origin, event, &mut scratch.seen, &mut scratch.text);
-        if let Some(alternative) = scratch.matched.and_then(|rank| self.alternatives.get(rank as usize)) {
+        if let Some(alternative) =
+            scratch.matched.and_then(|rank| self.alternatives.get(rank as usize))
+        {
             emit.begin(From::Capture);
             for one in captured {
                 let Some(found) = view.captured(*one) else { continue };
                 match alternative.targets.get(usize::from(one.slot)) {
-                    Some(Target::Field(id)) => emit.put(*id, found.scalar, found.text, found.escaped),
+                    Some(Target::Field(id)) => {
+                        emit.put(*id, found.scalar, found.text, found.escaped)
+                    }
                     Some(Target::Time) => emit.time(found.scalar, found.text),
                     Some(Target::Nothing) | None => {}
                 }

@@ -55,7 +55,8 @@ pub(crate) fn of_file(reader: &mut Reader<'_>, table: &Table) -> (Vec<FieldDef>,
     for entry in &table.entries {
         let Some(inner) = reader.table(&entry.node) else { continue };
         reader.known(inner, &format!("[\"{}\"]", entry.key), &["type", "array", "case", "about"]);
-        if !OWN_ROOTS.iter().any(|root| entry.key.starts_with(root)) {
+        let own = OWN_ROOTS.iter().any(|root| entry.key.starts_with(root));
+        if !own && !field::NAMES.contains(&entry.key.as_str()) {
             let message = format!("`{}` is no name for an own field", entry.key);
             let hint = format!("own fields begin with {}", OWN_ROOTS.join(" "));
             reader.problem_with_hint(entry.key_place, message, Some(hint));
@@ -111,7 +112,8 @@ mod tests {
 
     #[test]
     fn ecs_types_become_ours() {
-        let fields = of_ecs("field,type,array\nsource.ip,ip,\ntags,keyword,array\nlabels,object,\n");
+        let fields =
+            of_ecs("field,type,array\nsource.ip,ip,\ntags,keyword,array\nlabels,object,\n");
         let shown: Vec<_> = fields.iter().map(|f| (f.name.as_str(), f.ty, f.array)).collect();
         assert_eq!(
             shown,

@@ -70,7 +70,8 @@ mod tests {
             ("", "", "", ""),
         ] {
             let jid = Jid::split(text.as_bytes());
-            let parts = [jid.local, jid.domain, jid.resource].map(|p| std::str::from_utf8(p).unwrap());
+            let parts =
+                [jid.local, jid.domain, jid.resource].map(|p| std::str::from_utf8(p).unwrap());
             assert_eq!(parts, [local, domain, resource], "{text}");
         }
         assert_eq!(JidPart::of_name("client.jid.local"), Some(("client.jid", JidPart::Local)));

@@ -13,12 +13,25 @@ use crate::{
 };
 
 const KEYS: &[&str] = &[
-    "about", "format", "line", "start", "syslog", "rename", "time", "levels", "require",
+    "about",
+    "format",
+    "line",
+    "start",
+    "syslog",
+    "rename",
+    "time",
+    "levels",
+    "require",
     "unescape_octal",
 ];
 
 /// Reads one layout table.
-pub(crate) fn layout(reader: &mut Reader<'_>, name: &str, table: &Table, place: Place) -> LayoutSpec {
+pub(crate) fn layout(
+    reader: &mut Reader<'_>,
+    name: &str,
+    table: &Table,
+    place: Place,
+) -> LayoutSpec {
     let of = format!("layout `{name}`");
     reader.known(table, &of, KEYS);
     let about = reader.text_at(table, "about").unwrap_or_default().value;

@@ -14,11 +14,11 @@ use super::{
     catalogue::{self, Categories},
     compile,
     engine::Mapping,
-    fields, layout,
+    fields, layout, privacy,
     read::Reader,
-    schema, shipped,
+    shipped,
     source::{self, Known, SourceSpec},
-    spec::{CefTable, Checked, PrivacySpec},
+    spec::{Checked, PrivacySpec},
     tree::{self, File, Layer, Place, Table},
 };
 use crate::{
@@ -43,7 +43,6 @@ pub struct Library {
     tables: Arc<Tables>,
     upper: HashSet<FieldId>,
     layouts: HashMap<String, (LayoutSpec, Place)>,
-    cef: CefTable,
     privacy: BTreeMap<String, PrivacySpec>,
 }
 
@@ -75,18 +74,16 @@ impl Library {
         let mut reader = Reader::new(&files);
         let (tables, upper) = tables(&mut reader, &merged);
         let layouts = layouts(&mut reader, &merged);
-        let cef = merged.get("schemas/cef.toml");
-        let cef = cef.map(|table| schema::cef(&mut reader, table, &tables)).unwrap_or_default();
         let privacy = folder(&merged, "privacy")
             .map(|(name, table)| {
-                (name.to_owned(), schema::privacy(&mut reader, name, table, &tables))
+                (name.to_owned(), privacy::profile(&mut reader, name, table, &tables))
             })
             .collect();
         let problems = std::mem::take(&mut reader.problems);
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { files, merged, tables: Arc::new(tables), upper, layouts, cef, privacy })
+        Ok(Self { files, merged, tables: Arc::new(tables), upper, layouts, privacy })
     }
 
     /// What ids in events refer to.
@@ -100,10 +97,20 @@ impl Library {
         folder(&self.merged, "sources").map(|(name, _)| name)
     }
 
-    /// The CEF table.
+    /// A merged file as plain TOML, for a stage that reads it itself: `schemas/cef.toml`.
     #[must_use]
-    pub fn cef(&self) -> &CefTable {
-        &self.cef
+    pub fn document(&self, path: &str) -> Option<toml::Value> {
+        self.merged.get(path).map(tree::to_value)
+    }
+
+    /// A problem with the value at a dotted path of such a file (or the nearest table above it that is there).
+    #[must_use]
+    pub fn problem(&self, path: &str, dotted: &str, message: &str) -> Problem {
+        let place = self.merged.get(path).and_then(|table| tree::place_of(table, dotted));
+        match place {
+            Some(place) => place.problem(&self.files, message),
+            None => Problem::of_file(Path::new(path), message),
+        }
     }
 
     /// A privacy profile by its name.

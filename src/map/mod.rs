@@ -22,9 +22,9 @@ mod jid;
 mod layout;
 pub mod library;
 mod names;
+mod privacy;
 mod read;
 mod rules;
-mod schema;
 mod shipped;
 mod source;
 pub mod spec;
@@ -34,8 +34,5 @@ pub use check::check;
 pub use engine::{Mapping, Origin, Scratch};
 pub use library::Library;
 pub use source::SourceSpec;
-pub use spec::{
-    CefKey, CefTable, Checked, PrivacySpec, SessionSpec, Treatment, UnrecognisedText,
-};
+pub use spec::{Checked, PrivacySpec, SessionSpec, Treatment, UnrecognisedText};
 pub use tree::{File, Layer};
-

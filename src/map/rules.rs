@@ -49,7 +49,11 @@ pub(crate) enum Target {
 pub(crate) enum KindRule {
     Fixed(KindId),
     /// The name is put together for each record.
-    Built { prefix: Box<str>, lookup: Lookup, suffix: Box<str> },
+    Built {
+        prefix: Box<str>,
+        lookup: Lookup,
+        suffix: Box<str>,
+    },
 }
 
 /// A field that takes the first of some values that is there.

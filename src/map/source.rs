@@ -95,7 +95,6 @@ pub(crate) enum Wanted {
 /// A line and what must come out of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Example {
-    pub(crate) place: Place,
     pub(crate) line: Located<String>,
     pub(crate) layout: Option<Located<String>>,
     pub(crate) kind: Option<Located<String>>,
@@ -108,8 +107,17 @@ const SOURCE_KEYS: &[&str] = &[
     "session", "binding",
 ];
 const BINDING_KEYS: &[&str] = &[
-    "kind", "message", "when", "fields", "from", "source", "from_source", "severity", "enabled",
-    "over", "example",
+    "kind",
+    "message",
+    "when",
+    "fields",
+    "from",
+    "source",
+    "from_source",
+    "severity",
+    "enabled",
+    "over",
+    "example",
 ];
 
 /// What the reader of a source needs to know beside its file.
@@ -130,7 +138,8 @@ pub(crate) fn source(
     reader.known(table, &of, SOURCE_KEYS);
     let about = reader.required(table, "about", &of, place);
     let family = reader.required(table, "family", &of, place);
-    let family = family.map(|family| check_family(reader, family, known.tables)).unwrap_or_default();
+    let family =
+        family.map(|family| check_family(reader, family, known.tables)).unwrap_or_default();
     let (layouts, layout_places) = super::layout::of_source(reader, name, table, known, place);
     Some(SourceSpec {
         name: name.to_owned(),
@@ -139,7 +148,9 @@ pub(crate) fn source(
         family,
         files: reader.plain_texts_at(table, "files"),
         layouts,
-        session: reader.table_at(table, "session").map(|table| session(reader, table, known.tables)),
+        session: reader
+            .table_at(table, "session")
+            .map(|table| session(reader, table, known.tables)),
         fields: constants(reader, table, known.tables),
         from: from(reader, table, known.tables),
         bindings: bindings(reader, table, known.tables),
@@ -210,11 +221,7 @@ pub(crate) fn field_id(
 }
 
 /// The `fields` table: constants, already of their field's type.
-fn constants(
-    reader: &mut Reader<'_>,
-    table: &Table,
-    tables: &Tables,
-) -> Vec<(FieldId, Constant)> {
+fn constants(reader: &mut Reader<'_>, table: &Table, tables: &Tables) -> Vec<(FieldId, Constant)> {
     let Some(table) = reader.table_at(table, "fields") else { return Vec::new() };
     let mut constants = Vec::new();
     for entry in &table.entries {
@@ -229,7 +236,8 @@ fn constants(
                 Some(constant) => constants.push((id, constant)),
                 None => {
                     let what = node.value.what();
-                    let message = format!("{what} does not fit `{}`, which is {:?}", def.name, def.ty);
+                    let message =
+                        format!("{what} does not fit `{}`, which is {:?}", def.name, def.ty);
                     reader.problem(node.place, message);
                 }
             }
@@ -308,10 +316,8 @@ fn binding(
 }
 
 fn overrides_nothing(reader: &mut Reader<'_>, entry: &Entry, all: &Table) {
-    let message = format!(
-        "binding `{}` overrides nothing, and is not complete: it has no `kind`",
-        entry.key
-    );
+    let message =
+        format!("binding `{}` overrides nothing, and is not complete: it has no `kind`", entry.key);
     let shipped = all.entries.iter().filter(|entry| entry.shipped);
     let names: Vec<_> = shipped.map(|entry| entry.key.as_str()).collect();
     reader.problem_with_hint(entry.key_place, message, suggest(&entry.key, names));
@@ -354,7 +360,8 @@ fn wanted(reader: &mut Reader<'_>, node: &Node) -> Option<Wanted> {
         Content::Text(text) => Some(Wanted::Exact(text.clone())),
         Content::Integer(number) => Some(Wanted::Exact(number.to_string())),
         other => {
-            let message = format!("{} where a text, a glob or a list of them is expected", other.what());
+            let message =
+                format!("{} where a text, a glob or a list of them is expected", other.what());
             reader.problem(node.place, message);
             None
         }
@@ -384,7 +391,6 @@ fn example(reader: &mut Reader<'_>, node: &Node, tables: &Tables) -> Option<Exam
         check_kind(reader, kind, tables);
     }
     Some(Example {
-        place,
         line,
         layout: reader.text_at(table, "layout"),
         kind,

@@ -186,6 +186,38 @@ fn node_of(
     Ok(Node { place: Place::new(index, value.span()), value: content })
 }
 
+/// A table as plain TOML.
+pub(crate) fn to_value(table: &Table) -> toml::Value {
+    let pairs = table.entries.iter();
+    toml::Value::Table(pairs.map(|entry| (entry.key.clone(), value(&entry.node))).collect())
+}
+
+fn value(node: &Node) -> toml::Value {
+    match &node.value {
+        Content::Text(text) => text.clone().into(),
+        Content::Integer(number) => (*number).into(),
+        Content::Float(number) => (*number).into(),
+        Content::Boolean(truth) => (*truth).into(),
+        Content::List(list) => list.iter().map(value).collect::<Vec<_>>().into(),
+        Content::Table(table) => to_value(table),
+        Content::Other => "".into(),
+    }
+}
+
+/// The place of the deepest key along a dotted path (`key.src.ipv6`) that is there. Keys may have dots themselves.
+pub(crate) fn place_of(table: &Table, dotted: &str) -> Option<Place> {
+    let rest = |key: &str| match dotted.strip_prefix(key)? {
+        "" => Some(""),
+        rest => rest.strip_prefix('.'),
+    };
+    let entry = table.entries.iter().find(|entry| rest(&entry.key).is_some())?;
+    let inner = match &entry.node.value {
+        Content::Table(table) => place_of(table, rest(&entry.key)?),
+        _ => None,
+    };
+    Some(inner.unwrap_or(entry.key_place))
+}
+
 /// Keys whose natural value is `true` or `false`: here `false` is a value, not a removal.
 const TRUTH_KEYS: &[&str] = &["enabled", "from_source", "syslog", "unescape_octal", "array"];
 

@@ -64,9 +64,11 @@ pub struct Kept {
     pub destination: String,
     /// The sequence that it gets next.
     pub next: Sequence,
-    /// Where it began: the counts are of the events from here on.
-    pub began: Sequence,
-    /// What became of them.
+    /// Everything before this one is beyond doubt there, so that its segments may go. Never after `next`.
+    pub safe: Sequence,
+    /// The last run ended in order: nothing between `safe` and `next` is in doubt.
+    pub ended: bool,
+    /// What became of the events before.
     pub counts: Counts,
 }
 
@@ -84,6 +86,7 @@ impl Cursor {
         spool: &Path,
         destination: &str,
         start: Sequence,
+        counts: Counts,
     ) -> Result<Self, Error> {
         let path = spool.join(FOLDER).join(file_name(destination));
         if let Some(kept) = read(&*disk, &path)? {
@@ -93,8 +96,9 @@ impl Cursor {
             version: FORMAT,
             destination: destination.to_owned(),
             next: start,
-            began: start,
-            counts: Counts::default(),
+            safe: start,
+            ended: true,
+            counts,
         };
         let cursor = Self { disk, path, kept };
         cursor.save()?;
@@ -123,7 +127,24 @@ impl Cursor {
     /// Moves it in memory only: a crash then repeats what came since the last save.
     pub fn note(&mut self, next: Sequence, counts: &Counts) {
         self.kept.next = self.kept.next.max(next);
+        self.kept.safe = self.kept.next;
         self.kept.counts.add(counts);
+    }
+
+    /// Moves it, with all that became of the events before, where what was acknowledged can stay in doubt for a while;
+    /// makes that durable.
+    pub fn mark(
+        &mut self,
+        next: Sequence,
+        safe: Sequence,
+        ended: bool,
+        counts: &Counts,
+    ) -> Result<(), Error> {
+        self.kept.next = self.kept.next.max(next);
+        self.kept.safe = safe.min(self.kept.next);
+        self.kept.ended = ended;
+        self.kept.counts = counts.clone();
+        self.save()
     }
 
     /// Makes durable where it stands.
@@ -190,8 +211,12 @@ pub(crate) fn load_all(
     Ok(all)
 }
 
-/// A file name for any name of a destination.
 pub(crate) fn file_name(destination: &str) -> String {
+    file_stem(destination) + ".json"
+}
+
+/// A part of a file name for any name of a destination.
+pub(crate) fn file_stem(destination: &str) -> String {
     let mut name = String::new();
     for byte in destination.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_".contains(&byte) {
@@ -200,5 +225,5 @@ pub(crate) fn file_name(destination: &str) -> String {
             name.push_str(&format!("%{byte:02x}"));
         }
     }
-    name + ".json"
+    name
 }

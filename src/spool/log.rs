@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Books, BooksDelta, Cursor, Error, Kept, Listener, Notice, Reader, Recovered, Sequence,
-    Settings, cursor,
+    Books, BooksDelta, Counts, Cursor, Error, Kept, Listener, Notice, Range, Reader, Recovered,
+    Sequence, Settings, cursor,
     disk::{Disk, RealDisk},
     frame::{Builder, Compression, EVENT_BYTES_MAX},
     quarantine,
@@ -21,6 +21,9 @@ use crate::{
     guard::Shippable,
     tail::{FileId, Position},
 };
+
+/// Reason under which a new destination counts what was there before it.
+pub const BEFORE_START: &str = "before_start";
 
 /// The durable log. One thread appends; any number read.
 pub struct Spool {
@@ -205,9 +208,14 @@ impl Spool {
         Reader::new(self.shared.clone(), from)
     }
 
-    /// A destination's cursor; one never seen begins at `start`.
+    /// A destination's cursor; one never seen begins at `start`, and what was before that counts as dropped.
     pub fn cursor(&self, destination: &str, start: Sequence) -> Result<Cursor, Error> {
-        Cursor::load(self.shared.disk.clone(), &self.shared.folder, destination, start)
+        let mut counts = Counts::default();
+        let before = start.0.saturating_sub(1) - self.holes_before(start);
+        if before > 0 {
+            counts.dropped.insert(BEFORE_START.to_owned(), before);
+        }
+        Cursor::load(self.shared.disk.clone(), &self.shared.folder, destination, start, counts)
     }
 
     /// All cursors there are, also of destinations that are configured no longer.
@@ -272,16 +280,24 @@ impl Spool {
         Sequence(index.segments.front().map_or(index.next, |oldest| oldest.first))
     }
 
-    /// How many sequences from this one on are still to be handed over, holes left out.
+    /// How many events from this sequence on are still to be handed over.
     #[must_use]
     pub fn pending(&self, from: Sequence) -> u64 {
-        let index = hold(&self.shared.index);
-        let holes: u64 = index
-            .segments
-            .iter()
-            .map(|segment| segment.first.saturating_sub(segment.follows.max(from.0)))
-            .sum();
-        index.next.saturating_sub(from.0).saturating_sub(holes)
+        let next = self.next_sequence();
+        let holes = self.holes_before(next).saturating_sub(self.holes_before(from));
+        next.0.saturating_sub(from.0).saturating_sub(holes)
+    }
+
+    /// How many of the events that a cursor counts were lost to the spool by a power cut after they were delivered, and
+    /// came again under another sequence. The balance has them twice.
+    #[must_use]
+    pub fn repeated(&self, kept: &Kept) -> u64 {
+        let passed = kept.next.0.saturating_sub(1) - self.holes_before(kept.next);
+        kept.counts.total().saturating_sub(passed)
+    }
+
+    fn holes_before(&self, next: Sequence) -> u64 {
+        hold(&self.shared.state).ledger.holes_in(Range { first: Sequence(1), next })
     }
 
     /// What was counted on the way in.

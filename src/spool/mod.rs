@@ -5,6 +5,7 @@
 //! spool/00000000000000000001.seg    ┌ header ┬ tables ┬ snapshot ┬ frame ┬ frame ┬ …
 //! spool/00000000000000180201.seg    └────────┴────────┴──────────┴───────┴───────┴─   what each is: `segment`, `frame`, `codec`, `state`
 //! spool/cursors/<destination>.json  the next sequence and what became of those before it
+//! dead/<destination>.jsonl          events that a destination will never take
 //! spool/quarantine/                 bytes that are no frames, kept for an investigation
 //! ```
 //! Invariants. A frame is there whole or not at all. A sequence is never reused. A position never runs ahead of its events. A reader
@@ -15,6 +16,7 @@
 mod bytes;
 mod codec;
 mod cursor;
+mod dead;
 pub mod disk;
 mod error;
 mod frame;
@@ -35,8 +37,9 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
     cursor::{Counts, Cursor, Kept},
+    dead::{DeadLetter, DeadLetters, Keep},
     error::{Cause, Error, Gap},
-    log::Spool,
+    log::{BEFORE_START, Spool},
     reader::Reader,
     recover::{Recovered, Torn},
     shared::{Listener, Notice},
@@ -77,6 +80,12 @@ impl Range {
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
+
+    /// What both have in common.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { first: self.first.max(other.first), next: self.next.min(other.next) }
+    }
 }
 
 /// What was counted on the way into the spool, in records. Kept in the spool itself.
@@ -90,8 +99,6 @@ pub struct Books {
     pub dropped: BTreeMap<String, u64>,
     /// Sequences whose events were found unreadable in the spool. What a destination lost of them its cursor counts.
     pub lost: u64,
-    /// Sequences that were skipped when the spool was opened and never held an event.
-    pub holes: u64,
 }
 
 /// What was counted since the last append.
@@ -106,7 +113,6 @@ impl Books {
         self.read += more.read;
         self.generated += more.generated;
         self.lost += more.lost;
-        self.holes += more.holes;
         for (reason, count) in &more.dropped {
             let full = self.dropped.len() >= REASONS_MAX && !self.dropped.contains_key(reason);
             let reason = if full { "other" } else { reason };

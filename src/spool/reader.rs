@@ -73,6 +73,12 @@ impl Reader {
         Sequence(self.next)
     }
 
+    /// Goes to another sequence, usually back to what has to be sent again.
+    pub fn seek(&mut self, to: Sequence) {
+        (self.open, self.rest, self.gap) = (None, 0..0, None);
+        self.next = to.0.max(1);
+    }
+
     /// The next events, at most so many and about so many bytes as stored, but at least one. `None`: nothing new.
     ///
     /// An [`Error::Gap`] is said once: count it, and call again to read on behind it. After any other error the

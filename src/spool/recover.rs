@@ -88,7 +88,7 @@ pub(crate) fn recover(disk: &dyn Disk, folder: &Path) -> Result<Found, Error> {
     found.next = found.valid_next.max(reserved);
     if found.next > found.valid_next {
         let range = Range { first: Sequence(found.valid_next), next: Sequence(found.next) };
-        found.state.books.holes += range.len();
+        found.state.skip(range);
         found.report.hole = Some(range);
     }
     found.report.next = Sequence(found.next);

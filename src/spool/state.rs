@@ -4,8 +4,8 @@
 //! ```text
 //! position: flags u8 (1 finished, 2 layout, 4 forgotten: then only the file), file 16 bytes, source, path (varint length, bytes),
 //!           device, inode, generation, offset, from, head bytes, tail bytes (varints), head hash, tail hash (u64), [layout]
-//! books:    read, generated, lost, holes, dropped before (varints), reasons (varint; name, varint each),
-//!           lost ranges (varint; first, length varints each)
+//! books:    read, generated, lost, dropped before (varints), reasons (varint; name, varint each),
+//!           lost ranges, holes (for each: varint; first, length varints each)
 //! ```
 //! `from` is where the file stood before the frame: a frame whose `from` lies beyond what is known tells which bytes of
 //! the file an earlier, lost frame had covered.
@@ -43,6 +43,15 @@ pub(crate) struct Ledger {
     pub(crate) dropped_before: u64,
     /// Ranges found damaged, already counted in [`Books::lost`].
     pub(crate) lost: Vec<Range>,
+    /// Ranges that were skipped when the spool was opened and never held an event.
+    pub(crate) holes: Vec<Range>,
+}
+
+impl Ledger {
+    /// How many of these sequences never held an event.
+    pub(crate) fn holes_in(&self, range: Range) -> u64 {
+        self.holes.iter().map(|hole| hole.and(range).len()).sum()
+    }
 }
 
 /// Everything that a snapshot holds.
@@ -110,16 +119,18 @@ impl State {
 
     /// Notes that a range is lost. False when that was known.
     pub(crate) fn lose(&mut self, range: Range) -> bool {
-        let known = |lost: &Range| lost.first.0 < range.next.0 && range.first.0 < lost.next.0;
+        let known = |lost: &Range| !lost.and(range).is_empty();
         if range.is_empty() || self.ledger.lost.iter().any(known) {
             return false;
         }
         self.books.lost += range.len();
-        if self.ledger.lost.len() >= RANGES_MAX {
-            self.ledger.lost.remove(0);
-        }
-        self.ledger.lost.push(range);
+        remember(&mut self.ledger.lost, range);
         true
+    }
+
+    /// Notes sequences that no event will have.
+    pub(crate) fn skip(&mut self, range: Range) {
+        remember(&mut self.ledger.holes, range);
     }
 
     /// Takes a change from a frame; says what an earlier frame must have covered.
@@ -179,6 +190,14 @@ impl State {
         }
         Ok(unread)
     }
+}
+
+/// Adds a range; of very many the oldest is forgotten.
+fn remember(ranges: &mut Vec<Range>, range: Range) {
+    if ranges.len() >= RANGES_MAX {
+        ranges.remove(0);
+    }
+    ranges.push(range);
 }
 
 /// Writes a position's entry.
@@ -260,8 +279,8 @@ fn change(bytes: &mut Bytes<'_>) -> Result<Change, Damage> {
 
 /// Writes the books' entry.
 pub(crate) fn put_books(out: &mut Vec<u8>, books: &Books, ledger: &Ledger) {
-    let Books { read, generated, dropped, lost, holes } = books;
-    for number in [*read, *generated, *lost, *holes, ledger.dropped_before] {
+    let Books { read, generated, dropped, lost } = books;
+    for number in [*read, *generated, *lost, ledger.dropped_before] {
         put_varint(out, number);
     }
     put_varint(out, dropped.len().min(REASONS_MAX) as u64);
@@ -269,10 +288,12 @@ pub(crate) fn put_books(out: &mut Vec<u8>, books: &Books, ledger: &Ledger) {
         put_bytes(out, cut(reason).as_bytes());
         put_varint(out, *count);
     }
-    put_varint(out, ledger.lost.len() as u64);
-    for range in &ledger.lost {
-        put_varint(out, range.first.0);
-        put_varint(out, range.len());
+    for ranges in [&ledger.lost, &ledger.holes] {
+        put_varint(out, ranges.len() as u64);
+        for range in ranges {
+            put_varint(out, range.first.0);
+            put_varint(out, range.len());
+        }
     }
 }
 
@@ -281,7 +302,6 @@ fn read_books(mut bytes: Bytes<'_>) -> Result<(Books, Ledger), Damage> {
         read: bytes.varint()?,
         generated: bytes.varint()?,
         lost: bytes.varint()?,
-        holes: bytes.varint()?,
         ..Books::default()
     };
     let mut ledger = Ledger { dropped_before: bytes.varint()?, ..Ledger::default() };
@@ -289,10 +309,17 @@ fn read_books(mut bytes: Bytes<'_>) -> Result<(Books, Ledger), Damage> {
         let reason = bytes.text(NAME_BYTES_MAX)?.to_owned();
         books.dropped.insert(reason, bytes.varint()?);
     }
+    ledger.lost = read_ranges(&mut bytes)?;
+    ledger.holes = read_ranges(&mut bytes)?;
+    if bytes.is_empty() { Ok((books, ledger)) } else { Err(Damage("the books are too long")) }
+}
+
+fn read_ranges(bytes: &mut Bytes<'_>) -> Result<Vec<Range>, Damage> {
+    let mut ranges = Vec::new();
     for _ in 0..bytes.small::<u16>()? {
         let first = bytes.varint()?;
         let next = first.checked_add(bytes.varint()?).ok_or(Damage("a range is impossible"))?;
-        ledger.lost.push(Range { first: Sequence(first), next: Sequence(next) });
+        ranges.push(Range { first: Sequence(first), next: Sequence(next) });
     }
-    if bytes.is_empty() { Ok((books, ledger)) } else { Err(Damage("the books are too long")) }
+    Ok(ranges)
 }

@@ -36,6 +36,18 @@ impl Body {
         Ok((Self::Plain(file), meta))
     }
 
+    /// Opens a file, plain or gzip by its name.
+    pub(super) fn open_any(path: &Path) -> io::Result<(Self, Metadata)> {
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz")) {
+            let meta = std::fs::metadata(path)?;
+            return Ok((Self::open_gz(path)?, meta));
+        }
+        if super::discover::is_compressed(path) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "only .gz can be unpacked"));
+        }
+        Self::open(path)
+    }
+
     /// Opens a gzip file for reading what it holds.
     pub(super) fn open_gz(path: &Path) -> io::Result<Self> {
         Gz::open(path.to_owned()).map(|gz| Self::Gz(Box::new(gz)))

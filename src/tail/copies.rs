@@ -7,12 +7,12 @@
 use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
+    path::Path,
     time::Instant,
 };
 
 use super::{
-    Error, FileId, Position,
+    Error, FileId,
     body::Body,
     follow::Follow,
     identity::{self, Head, Inode, TAIL_BYTES},
@@ -48,10 +48,8 @@ impl Tailer {
         if start.bytes == 0 && follow.position.offset == 0 {
             return Ok(false);
         }
-        follow.is_new = false;
-        let begun = follow.position.offset > 0;
-        self.table.touch(id);
-        if begun {
+        if follow.position.offset > 0 {
+            follow.is_new = false;
             return Ok(false);
         }
         for original in self.originals(source, &path) {
@@ -66,7 +64,14 @@ impl Tailer {
                     return Ok(true);
                 }
             }
+            if !self.table.files.contains_key(&id) {
+                return Ok(true);
+            }
         }
+        if let Some(follow) = self.table.files.get_mut(&id) {
+            follow.is_new = false;
+        }
+        self.table.touch(id);
         Ok(false)
     }
 
@@ -126,6 +131,7 @@ impl Tailer {
         self.close(id);
         if let Some(follow) = self.table.drop_follow(id) {
             self.held.insert((follow.source, follow.inode()), held);
+            self.release(id);
         }
     }
 
@@ -138,6 +144,7 @@ impl Tailer {
             let _ = mark_position(&mut follow.position, &mut body, size);
         }
         self.table.finish(id);
+        self.release(id);
     }
 
     /// Looks again at a file that is held back. `true`: it still is, or is done.
@@ -167,24 +174,18 @@ impl Tailer {
         Ok(is_copy)
     }
 
-    /// A copy whose bytes are read elsewhere and that the globs match: never read on its own.
+    /// A copy whose bytes are read elsewhere: never read on its own.
     pub(super) fn remember_copy(&mut self, source: usize, path: &Path) -> Result<(), Error> {
         let Ok((mut body, meta)) = Body::open(path) else { return Ok(()) };
-        let Inode { device, inode } = Inode::of(&meta);
         self.held.remove(&(source, Inode::of(&meta)));
-        let known = self.table.by_inode(source, Inode::of(&meta)).is_some();
-        if known || !self.sources[source].globs.matches(path) {
+        if let Some(id) = self.table.by_inode(source, Inode::of(&meta)) {
+            if self.table.files.get(&id).is_some_and(|follow| follow.is_new) {
+                self.finish_copy(id, meta.len());
+            }
             return Ok(());
         }
-        let mut position = Position {
-            file: identity::new_id().map_err(Error::Random)?,
-            source: self.sources[source].settings.source.clone(),
-            path: PathBuf::from(path),
-            device,
-            inode,
-            finished: true,
-            ..Position::default()
-        };
+        let mut position = self.first_position(source, path.to_owned(), &meta)?;
+        position.finished = true;
         if mark_position(&mut position, &mut body, meta.len()).is_ok() {
             self.table.done_already(source, position);
         }

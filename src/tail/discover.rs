@@ -214,7 +214,8 @@ impl Walk<'_> {
     }
 }
 
-fn is_compressed(path: &Path) -> bool {
+/// Whether the name says so.
+pub(super) fn is_compressed(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.as_bytes().to_ascii_lowercase());
     extension.is_some_and(|e| COMPRESSED.iter().any(|known| known.as_bytes() == e))
 }

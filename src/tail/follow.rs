@@ -339,7 +339,7 @@ impl Follow {
             return Ok(true);
         };
         let start = read_head(body)?;
-        let known = Head { bytes: self.position.head_bytes, hash: self.position.head_hash };
+        let known = Head::of_position(&self.position);
         if !known.fits(&start) {
             return Ok(false);
         }

@@ -66,6 +66,11 @@ impl Head {
         Self::levels(start).next_back().unwrap_or_default()
     }
 
+    /// The one that a position keeps.
+    pub(super) fn of_position(position: &Position) -> Self {
+        Self { bytes: position.head_bytes, hash: position.head_hash }
+    }
+
     /// All fingerprints that these first bytes allow, narrowest first.
     pub(super) fn levels(start: &[u8]) -> impl DoubleEndedIterator<Item = Self> + '_ {
         let widths = HEAD_BYTES_MIN.ilog2()..=HEAD_BYTES.ilog2();
@@ -94,7 +99,7 @@ pub(super) fn read_head(body: &mut Body) -> io::Result<Vec<u8>> {
 
 /// Whether everything before the position is in this file as it was when it was read.
 pub(super) fn holds(body: &mut Body, position: &Position) -> io::Result<bool> {
-    let head = Head { bytes: position.head_bytes, hash: position.head_hash };
+    let head = Head::of_position(position);
     Ok(head.fits(&read_head(body)?) && tail_fits(body, position)?)
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, Metadata},
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -14,8 +15,10 @@ use super::{
     follow::{Follow, Rest, Stage},
     identity::{self, Head, Inode, TAIL_BYTES},
     rotated::{self, Found, Search},
+    table::Resting,
     tailer::Tailer,
 };
+use crate::event::Time;
 
 /// Known files that are looked at in one round of the poll.
 const POLLED_MAX: usize = 1_000;
@@ -101,6 +104,7 @@ impl Tailer {
     /// Walks all globs.
     fn scan(&mut self, now: Instant) -> Result<(), Error> {
         let mut later = Vec::new();
+        self.resume_elsewhere(now)?;
         for source in 0..self.sources.len() {
             let mut found = Sights::default();
             if !self.sources[source].globs.walk(&mut found) {
@@ -186,7 +190,8 @@ impl Tailer {
         let inode = Inode::of(meta);
         let is_there = |path: &Path| fs::metadata(path).is_ok_and(|meta| Inode::of(&meta) == inode);
         if follow.position.path != path && !is_there(&follow.position.path) {
-            if follow.stage == Stage::Live {
+            let was_live = follow.stage == Stage::Live;
+            if was_live {
                 follow.stage = Stage::Renamed(now);
             }
             let shown = follow.shown.clone();
@@ -194,6 +199,9 @@ impl Tailer {
             self.table.set_path(id, path.to_owned());
             self.measured(id, meta);
             self.mark(id);
+            if was_live {
+                self.read_between(id, identity::modified(meta), Some(id), now)?;
+            }
             return if shown == path { Ok(()) } else { self.arrive(source, &shown, now) };
         }
         self.measured(id, meta);
@@ -262,10 +270,19 @@ impl Tailer {
             return self.newcomer(source, path, meta, now);
         }
         let shown = position.path.clone();
-        let stage = if same_path { Stage::Live } else { Stage::Renamed(now) };
+        let stage = match body {
+            Body::Gz(_) => Stage::Archive,
+            _ if same_path && self.sources[source].globs.matches(path) => Stage::Live,
+            _ => Stage::Renamed(now),
+        };
         position.path = path.to_owned();
+        let since = identity::modified(&opened);
         self.begin(source, position, shown, (body, &opened), stage, now);
-        if holds { Ok(()) } else { self.truncated(id, now) }
+        match (holds, same_path) {
+            (false, _) => self.truncated(id, now),
+            (true, false) => self.read_between(id, since, Some(id), now),
+            (true, true) => Ok(()),
+        }
     }
 
     /// A file whose inode is not known.
@@ -320,33 +337,14 @@ impl Tailer {
         if Inode::of(&opened) != Inode::of(meta) {
             return Ok(());
         }
-        let Inode { device, inode } = Inode::of(&opened);
-        let mut position = Position {
-            file: identity::new_id().map_err(Error::Random)?,
-            source: self.sources[source].settings.source.clone(),
-            path: path.to_owned(),
-            device,
-            inode,
-            ..Position::default()
-        };
+        let mut position = self.first_position(source, path.to_owned(), &opened)?;
         if self.starts_at_end(source)
             && let Err(e) = place_at_end(&mut position, &mut body, opened.len())
         {
             self.problem(Some(source), path.to_owned(), e.to_string());
             return Ok(());
         }
-        let id = position.file;
-        let before = self.table.by_path(path);
         self.begin(source, position, path.to_owned(), (body, &opened), Stage::Live, now);
-        for first in before {
-            let waits = self.table.files.get(&first).is_some_and(|f| {
-                f.source == source && f.stage != Stage::Live && f.shown == path && f.behind()
-            });
-            if waits {
-                self.wait_for(first, id);
-                self.mark(first);
-            }
-        }
         Ok(())
     }
 
@@ -386,7 +384,25 @@ impl Tailer {
         if self.open > self.open_max && stage == Stage::Live {
             self.close(id);
         }
+        if stage == Stage::Live {
+            self.wait_for_rotated(id);
+        }
         self.mark(id);
+    }
+
+    /// What was rotated away from its path is read first.
+    fn wait_for_rotated(&mut self, id: FileId) {
+        let Some(follow) = self.table.files.get(&id) else { return };
+        let (source, path) = (follow.source, follow.shown.clone());
+        for first in self.table.by_path(&path) {
+            let waits = self.table.files.get(&first).is_some_and(|f| {
+                f.source == source && f.stage != Stage::Live && f.shown == path && f.behind()
+            });
+            if waits {
+                self.wait_for(first, id);
+                self.mark(first);
+            }
+        }
     }
 
     /// Looks whether a file has grown, shrunk, or gone elsewhere.
@@ -447,21 +463,24 @@ impl Tailer {
             })
             .find(|path| is_there(path));
         let open = follow.body.as_ref().and_then(Body::metadata);
-        if follow.stage == Stage::Live {
+        let was_live = follow.stage == Stage::Live;
+        if was_live {
             follow.stage = Stage::Renamed(now);
+        }
+        let mut since = follow.modified;
+        if let Some(Ok(meta)) = &open {
+            since = identity::modified(meta);
+            if place.is_none() && meta.nlink() == 0 {
+                follow.stage = Stage::Deleted(now);
+            }
         }
         match (place, open) {
             (Some(place), _) => self.table.set_path(id, place),
-            (None, Some(meta)) => {
-                use std::os::unix::fs::MetadataExt;
-                if meta.is_ok_and(|meta| meta.nlink() == 0) {
-                    follow.stage = Stage::Deleted(now);
-                }
-            }
+            (None, Some(_)) => {}
             (None, None) => return self.vanished(id, now),
         }
         self.mark(id);
-        Ok(())
+        if was_live { self.read_between(id, since, Some(id), now) } else { Ok(()) }
     }
 
     /// It was closed when it went: only a copy can still have its bytes.
@@ -470,7 +489,7 @@ impl Tailer {
         let unread = follow.size.saturating_sub(follow.position.offset);
         let (source, position) = (follow.source, follow.position.clone());
         match rotated::find(&position, &|inode| self.is_anothers(source, inode, id)) {
-            Search::Found(found) => self.found(source, position, *found, now),
+            Search::Found(found) => return self.found(source, position, *found, now),
             Search::Missing(unreadable) => {
                 self.unreadable(source, unreadable);
                 if unread > 0 {
@@ -485,17 +504,97 @@ impl Tailer {
     }
 
     /// Reads on in the file that a search found.
-    fn found(&mut self, source: usize, mut position: Position, found: Found, now: Instant) {
+    fn found(
+        &mut self,
+        source: usize,
+        mut position: Position,
+        found: Found,
+        now: Instant,
+    ) -> Result<(), Error> {
         let id = position.file;
         let shown = self.table.files.get(&id).map_or(&position.path, |f| &f.shown).clone();
         self.table.unindex_inode(source, Inode::of_position(&position), id);
-        let Ok(meta) = fs::metadata(&found.path) else { return };
+        let Ok(meta) = fs::metadata(&found.path) else { return Ok(()) };
         let stage = if found.plain.is_some() { Stage::Renamed(now) } else { Stage::Archive };
         if let Some(plain) = &found.plain {
             (position.device, position.inode) = (plain.inode.device, plain.inode.inode);
             position.path = found.path;
         }
+        let since = identity::modified(&meta);
         self.begin(source, position, shown, (found.body, &meta), stage, now);
+        self.read_between(id, since, Some(id), now)
+    }
+
+    /// Reads what was rotated after `since` and before anybody saw it, in its order; `first` is waited for.
+    fn read_between(
+        &mut self,
+        id: FileId,
+        since: Time,
+        mut first: Option<FileId>,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let Some(follow) = self.table.files.get(&id) else { return Ok(()) };
+        let (source, shown) = (follow.source, follow.shown.clone());
+        let known = |inode| self.table.by_inode(source, inode).is_some();
+        let found = rotated::between(&shown, since, &known);
+        if found.is_empty() {
+            return Ok(());
+        }
+        let heads = self.table.heads(source);
+        for mut between in found {
+            let start = identity::read_head(&mut between.body).unwrap_or_default();
+            // A compressed file keeps the head of the one that it was.
+            if Head::levels(&start).any(|head| heads.contains(&head)) {
+                continue;
+            }
+            let position = self.first_position(source, between.path, &between.meta)?;
+            let next = position.file;
+            let archive = matches!(between.body, Body::Gz(_));
+            let stage = if archive { Stage::Archive } else { Stage::Renamed(now) };
+            let opened = (between.body, &between.meta);
+            self.begin(source, position, shown.clone(), opened, stage, now);
+            if let Some(first) = first.replace(next) {
+                self.wait_for(first, next);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn first_position(
+        &self,
+        source: usize,
+        path: PathBuf,
+        meta: &Metadata,
+    ) -> Result<Position, Error> {
+        let Inode { device, inode } = Inode::of(meta);
+        Ok(Position {
+            file: identity::new_id().map_err(Error::Random)?,
+            source: self.sources[source].settings.source.clone(),
+            path,
+            device,
+            inode,
+            ..Position::default()
+        })
+    }
+
+    /// Positions from before the start whose files no glob names: rotated ones.
+    fn resume_elsewhere(&mut self, now: Instant) -> Result<(), Error> {
+        let ids: Vec<_> = self.table.unplaced.keys().copied().collect();
+        for id in ids {
+            let Some(Resting { source, position, .. }) = self.table.unplaced.get(&id) else {
+                continue;
+            };
+            let (path, inode) = (position.path.clone(), Inode::of_position(position));
+            if self.sources[*source].globs.matches(&path) {
+                continue;
+            }
+            if let Ok(meta) = fs::metadata(&path)
+                && Inode::of(&meta) == inode
+            {
+                self.resume(id, &path, &meta, now)?;
+            }
+        }
+        Ok(())
     }
 
     /// Positions from before the start whose files the walk did not come across.
@@ -503,10 +602,13 @@ impl Tailer {
         let ids: Vec<_> = self.table.unplaced.keys().copied().collect();
         for id in ids {
             let Some(resting) = self.table.unplaced.get(&id) else { continue };
-            let gone = fs::metadata(&resting.position.path)
-                .is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-            if gone {
-                self.settle(id, now)?;
+            let (source, path) = (resting.source, resting.position.path.clone());
+            match fs::metadata(&path) {
+                Ok(_) if self.sources[source].globs.matches(&path) => {}
+                Ok(meta) if Inode::of(&meta) == Inode::of_position(&resting.position) => {}
+                Ok(_) => self.settle(id, now)?,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => self.settle(id, now)?,
+                Err(_) => {}
             }
         }
         Ok(())
@@ -517,7 +619,7 @@ impl Tailer {
         let Some(resting) = self.table.unplaced.get(&id) else { return Ok(()) };
         let (source, position) = (resting.source, resting.position.clone());
         match rotated::find(&position, &|inode| self.is_anothers(source, inode, id)) {
-            Search::Found(found) => self.found(source, position, *found, now),
+            Search::Found(found) => return self.found(source, position, *found, now),
             Search::Missing(unreadable) => {
                 self.unreadable(source, unreadable);
                 self.turn.lost.push(Lost { source, path: position.path, bytes: 0 });
@@ -548,8 +650,10 @@ impl Tailer {
         let position = follow.position.clone();
         let search =
             rotated::find(&position, &|inode| inode == own || self.is_anothers(source, inode, id));
+        let mut since = follow.modified;
         let (copy, end) = match search {
             Search::Found(found) => {
+                since = fs::metadata(&found.path).map_or(since, |meta| identity::modified(&meta));
                 let plain = found.plain.as_ref().map(|plain| plain.size);
                 if found.plain.is_some() {
                     self.remember_copy(source, &found.path)?;
@@ -567,6 +671,7 @@ impl Tailer {
         if gone > 0 {
             self.lost(id, gone);
         }
+        self.read_between(id, since, None, now)?;
         let Some(follow) = self.table.files.get_mut(&id) else { return Ok(()) };
         follow.rest = copy.or_else(|| follow.take_kept());
         if follow.rest.is_none() {
@@ -615,7 +720,7 @@ impl Tailer {
             return Ok(true);
         }
         let (source, path, inode) = (follow.source, follow.position.path.clone(), follow.inode());
-        match Body::open(&path) {
+        match Body::open_any(&path) {
             Ok((body, meta)) if Inode::of(&meta) == inode => {
                 self.mended(&path);
                 if let Some(follow) = self.table.files.get_mut(&id) {
@@ -636,7 +741,7 @@ impl Tailer {
     }
 
     fn open_at(&mut self, source: usize, path: &Path) -> Option<(Body, Metadata)> {
-        match Body::open(path) {
+        match Body::open_any(path) {
             Ok(opened) => {
                 self.mended(path);
                 Some(opened)

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, DirEntry},
+    fs::{self, DirEntry, Metadata},
     io,
     os::unix::{ffi::OsStrExt, fs::DirEntryExt},
     path::{Path, PathBuf},
@@ -17,11 +17,17 @@ use super::{
     discover::COMPRESSED,
     identity::{self, Inode},
 };
+use crate::event::Time;
 
 /// Entries of a folder that one search looks at, at most.
 const ENTRIES_MAX: usize = 100_000;
 /// Files that one search opens, at most.
 const OPENED_MAX: usize = 4_096;
+/// Files that were rotated unseen, at most, in one search.
+const BETWEEN_MAX: usize = 64;
+/// Times of two files are comparable only so far: most file systems take the time of the last timer tick, but
+/// a finer one for a file that was looked at (seen with ext4, Linux 6.13).
+const CLOCK_GRAIN_NS: i64 = 20_000_000;
 /// With a shorter fingerprint only a file whose name begins with the old one is believed.
 const HEAD_BYTES_SURE: u32 = 64;
 
@@ -58,17 +64,63 @@ pub(super) fn is_related(name: &Path, original: &Path) -> bool {
     let (Some(stem), Some(extension)) = (original.file_stem(), original.extension()) else {
         return false;
     };
-    let unpacked = COMPRESSED
-        .iter()
-        .find_map(|c| name.strip_suffix(c.as_bytes()).and_then(|rest| rest.strip_suffix(b".")));
-    let middle = unpacked
-        .unwrap_or(name)
+    let middle = unpacked_name(name)
         .strip_prefix(stem.as_bytes())
         .and_then(|rest| rest.strip_suffix(extension.as_bytes()))
         .and_then(|rest| rest.strip_suffix(b"."));
-    middle.is_some_and(|middle| {
-        middle.len() > 1 && middle.iter().all(|b| b.is_ascii_digit() || b"-._T".contains(b))
-    })
+    middle.is_some_and(is_count)
+}
+
+/// A file that was made and rotated away while nobody looked.
+pub(super) struct Between {
+    pub(super) path: PathBuf,
+    pub(super) body: Body,
+    pub(super) meta: Metadata,
+}
+
+/// Rotated files of the same log that are newer than `since`, oldest first. `skip` names files that are known.
+///
+/// Only names that count or date are believed: `a.log.2`, `a.log-20261124.gz`.
+pub(super) fn between(
+    original: &Path,
+    since: Time,
+    skip: &dyn Fn(Inode) -> bool,
+) -> Vec<Between> {
+    let since = since.0.saturating_sub(CLOCK_GRAIN_NS);
+    let entries = original.parent().and_then(|folder| fs::read_dir(folder).ok());
+    let mut found: Vec<_> = entries
+        .into_iter()
+        .flat_map(|entries| entries.flatten().take(ENTRIES_MAX))
+        .map(|entry| entry.path())
+        .filter(|path| is_related(path, original) && counts(path, original))
+        .filter_map(|path| {
+            let (body, meta) = Body::open_any(&path).ok()?;
+            let wanted = identity::modified(&meta).0 >= since && !skip(Inode::of(&meta));
+            wanted.then_some(Between { path, body, meta })
+        })
+        .take(BETWEEN_MAX)
+        .collect();
+    found.sort_by_key(|between| identity::modified(&between.meta));
+    found
+}
+
+/// Whether what a rotation added to the name is a number or a date.
+fn counts(path: &Path, original: &Path) -> bool {
+    let (Some(name), Some(full)) = (path.file_name(), original.file_name()) else { return false };
+    let name = unpacked_name(name.as_bytes());
+    // Other related names are so already.
+    name.strip_prefix(full.as_bytes()).is_none_or(is_count)
+}
+
+fn is_count(added: &[u8]) -> bool {
+    added.len() > 1 && added.iter().all(|b| b.is_ascii_digit() || b"-._T".contains(b))
+}
+
+fn unpacked_name(name: &[u8]) -> &[u8] {
+    let stripped = COMPRESSED
+        .iter()
+        .find_map(|c| name.strip_suffix(c.as_bytes()).and_then(|rest| rest.strip_suffix(b".")));
+    stripped.unwrap_or(name)
 }
 
 /// Where in the folder of `path` an inode is now, by the folder's entries alone.

@@ -8,7 +8,7 @@ use std::{
 use super::{
     FileId, Position,
     follow::{Follow, Stage},
-    identity::Inode,
+    identity::{Head, Inode},
 };
 
 /// A position whose file is not being read.
@@ -153,6 +153,18 @@ impl Table {
 
     pub(super) fn by_path(&self, path: &Path) -> Vec<FileId> {
         self.paths.get(path).cloned().unwrap_or_default()
+    }
+
+    /// Fingerprints of the heads of all files of a source.
+    pub(super) fn heads(&self, source: usize) -> HashSet<Head> {
+        let done = self.done.values().filter(|resting| resting.source == source);
+        let done = done.map(|resting| Head::of_position(&resting.position));
+        let files = self.files.values().filter(|follow| follow.source == source);
+        let files = files.flat_map(|follow| {
+            let past = follow.past.iter().filter_map(|past| past.heads.last());
+            past.copied().chain([Head::of_position(&follow.position)])
+        });
+        done.chain(files).filter(|head| head.bytes > 0).collect()
     }
 
     /// Positions that are other than at the last call.

@@ -84,7 +84,8 @@ pub struct Tailer {
     pub(super) held: HashMap<(usize, Inode), Held>,
     /// A file → those that wait until it is read to its end.
     pub(super) waiting: HashMap<FileId, Vec<FileId>>,
-    waits: HashSet<FileId>,
+    /// How many others a file waits for.
+    waits: HashMap<FileId, usize>,
     fresh: VecDeque<FileId>,
     backlog: VecDeque<FileId>,
     queued: HashSet<FileId>,
@@ -152,7 +153,7 @@ impl Tailer {
             scanned_once: false,
             held: HashMap::new(),
             waiting: HashMap::new(),
-            waits: HashSet::new(),
+            waits: HashMap::new(),
             fresh: VecDeque::new(),
             backlog: VecDeque::new(),
             queued: HashSet::new(),
@@ -257,7 +258,7 @@ impl Tailer {
     /// Puts a file into the queue that fits it.
     pub(super) fn mark(&mut self, id: FileId) {
         let Some(follow) = self.table.files.get(&id) else { return };
-        if self.waits.contains(&id) || !self.queued.insert(id) {
+        if self.waits.contains_key(&id) || !self.queued.insert(id) {
             return;
         }
         let queue = if follow.lag() > BACKLOG_BYTES { &mut self.backlog } else { &mut self.fresh };
@@ -266,14 +267,17 @@ impl Tailer {
 
     /// `id` is not served before `first` is read to its end.
     pub(super) fn wait_for(&mut self, first: FileId, id: FileId) {
-        self.waits.insert(id);
+        *self.waits.entry(id).or_default() += 1;
         self.waiting.entry(first).or_default().push(id);
     }
 
     /// Those who wait for this file go on.
     pub(super) fn release(&mut self, id: FileId) {
         for id in self.waiting.remove(&id).unwrap_or_default() {
-            self.waits.remove(&id);
+            let left = self.waits.remove(&id).unwrap_or_default().saturating_sub(1);
+            if left > 0 {
+                self.waits.insert(id, left);
+            }
             self.mark(id);
         }
     }
@@ -295,6 +299,9 @@ impl Tailer {
                 break;
             }
             self.queued.remove(&id);
+            if self.waits.contains_key(&id) {
+                continue;
+            }
             let before = self.table.files.get(&id).map_or(0, |f| f.position.offset);
             if self.serve_one(id, now, take)? {
                 again.push(id);
@@ -407,10 +414,11 @@ impl Tailer {
         }
     }
 
-    /// Whether another file of this source has the inode.
+    /// Whether another file of this source has the inode and is read from it.
     pub(super) fn is_anothers(&self, source: usize, inode: Inode, id: FileId) -> bool {
-        let owner = self.table.by_inode(source, inode);
-        owner.is_some_and(|owner| owner != id && self.table.files.contains_key(&owner))
+        let owner = self.table.by_inode(source, inode).filter(|&owner| owner != id);
+        let owner = owner.and_then(|owner| self.table.files.get(&owner));
+        owner.is_some_and(|owner| !owner.is_new)
     }
 }
 

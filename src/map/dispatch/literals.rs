@@ -30,7 +30,8 @@ impl LiteralIndex {
         let mut needles: Vec<&[u8]> = Vec::new();
         let mut ranks: Vec<Vec<Rank>> = Vec::new();
         for (literals, rank) in &patterns {
-            let shared = |literal: &[u8]| Some(uses[literal]).filter(|uses| *uses > CROWD).unwrap_or(0);
+            let shared =
+                |literal: &[u8]| Some(uses[literal]).filter(|uses| *uses > CROWD).unwrap_or(0);
             let best = literals.iter().min_by_key(|l| (shared(l), std::cmp::Reverse(l.len())));
             let Some(best) = best else { continue };
             let at = *chosen.entry(best).or_insert_with(|| {

@@ -53,4 +53,3 @@ impl Candidates {
         std::mem::replace(&mut self.seen[literal], self.epoch) != self.epoch
     }
 }
-

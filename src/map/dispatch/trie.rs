@@ -111,7 +111,8 @@ impl Trie {
             self.take(node, message, depth, found);
             let Some(&byte) = message.get(depth) else { return };
             let children = &self.children[narrow_range(&node.children)];
-            next = children.iter().find(|child| child.0 == byte).map_or(0, |child| child.1 as usize);
+            next =
+                children.iter().find(|child| child.0 == byte).map_or(0, |child| child.1 as usize);
         }
     }
 

@@ -84,17 +84,29 @@ fn rename_and_create_while_down() {
 }
 
 #[test]
-fn rotated_twice_while_down() {
-    let mut desk = Desk::new(&["a.log"]);
-    desk.append("a.log", lines(0..3));
-    desk.second();
-    desk.append("a.log", line(3));
-    desk.rename("a.log", "a.log.2");
-    desk.append("a.log.1", lines(4..6));
-    desk.append("a.log", line(6));
-    desk.restart();
-    // The one in between was never seen, and the globs do not name it.
-    assert_eq!(desk.text(), lines(0..4) + &line(6));
+fn rotated_several_times_while_down() {
+    for glob in ["a.log", "a.log*"] {
+        let mut desk = Desk::new(&[glob]);
+        desk.append("a.log.9", "from before the log was followed\n");
+        desk.append("a.log.pos", "not a log\n");
+        let old = std::time::SystemTime::now() - Duration::from_secs(86_400);
+        File::open(desk.path("a.log.9")).and_then(|f| f.set_modified(old)).expect("can be set");
+        desk.append("a.log", lines(0..3));
+        desk.second();
+        desk.text();
+        desk.append("a.log", line(3));
+        desk.rename("a.log", "a.log.3");
+        desk.append("x", lines(4..6));
+        compress(&desk, "x", "a.log.2.gz");
+        desk.append("a.log.1", lines(6..8));
+        desk.append("a.log", line(8));
+        desk.restart();
+        assert_eq!(desk.text(), lines(3..9), "in order");
+        desk.minute();
+        desk.restart();
+        desk.minute();
+        assert_eq!(desk.text(), "", "{glob}");
+    }
 }
 
 #[test]
