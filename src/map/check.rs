@@ -114,6 +114,10 @@ impl Run<'_> {
         self.map(&record);
         let matched = self.mapping.matched(&self.scratch).map(str::to_owned);
         if matched.as_deref() != Some(&binding.name) {
+            let of_user = |name: &str| self.layer(name) == Some(Layer::User);
+            if binding.layer == Layer::Shipped && matched.as_deref().is_some_and(of_user) {
+                return;
+            }
             self.mismatch(binding, example, &record, matched.as_deref());
             return;
         }
@@ -122,6 +126,10 @@ impl Run<'_> {
             self.field(name, expected);
         }
         self.ambiguous(binding, example, &record);
+    }
+
+    fn layer(&self, binding: &str) -> Option<Layer> {
+        self.spec.bindings.iter().find(|spec| spec.name == binding).map(|spec| spec.layer)
     }
 
     fn map(&mut self, record: &Record<'_>) {
@@ -217,11 +225,7 @@ impl Run<'_> {
             matching.into_iter().filter(|name| *name != binding.name).map(str::to_owned).collect();
         for other in others {
             let on_purpose = binding.over.iter().any(|over| over.value == other);
-            let of_shipped = self
-                .spec
-                .bindings
-                .iter()
-                .any(|spec| spec.name == other && spec.layer == Layer::Shipped);
+            let of_shipped = self.layer(&other) == Some(Layer::Shipped);
             if on_purpose || (binding.layer == Layer::User && of_shipped) {
                 continue;
             }

@@ -222,7 +222,7 @@ impl Compiler<'_, '_> {
         };
         let Some((name, suffix)) = rest.split_once('}').filter(|(_, rest)| !rest.contains('{'))
         else {
-            let hint = "one name in braces: kind = \"tox.{event}\"".to_owned();
+            let hint = "a name, or names of which the first that is there counts, in braces: kind = \"tox.{event|type}\"".to_owned();
             self.reader.problem_with_hint(
                 kind.place,
                 "a kind with a wrong placeholder",
@@ -230,8 +230,8 @@ impl Compiler<'_, '_> {
             );
             return None;
         };
-        let lookup = self.lookup(name, template);
-        Some(KindRule::Built { prefix: prefix.into(), lookup, suffix: suffix.into() })
+        let lookups = name.split('|').map(|name| self.lookup(name, template)).collect();
+        Some(KindRule::Built { prefix: prefix.into(), lookups, suffix: suffix.into() })
     }
 
     fn copying(&mut self, from: &[FromSpec], template: Option<&Template>) -> Vec<Copying> {

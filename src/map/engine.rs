@@ -225,8 +225,6 @@ impl Mapping {
         scratch: &mut Scratch,
         event: &mut Event<Raw>,
     ) {
-        scratch.begin(self.names.len());
-        self.find_parts(record, scratch);
         let kind = self.choose(record, origin.clock, scratch);
         event.kind = kind.unwrap_or(self.unrecognised);
         event.recognised = kind.is_some();
@@ -284,7 +282,14 @@ impl Mapping {
     }
 
     /// Finds the first alternative that matches, and its kind. Its captures are in `scratch.captured` then.
-    fn choose(&self, record: &Record<'_>, clock: &Clock, scratch: &mut Scratch) -> Option<KindId> {
+    pub(super) fn choose(
+        &self,
+        record: &Record<'_>,
+        clock: &Clock,
+        scratch: &mut Scratch,
+    ) -> Option<KindId> {
+        scratch.begin(self.names.len());
+        self.find_parts(record, scratch);
         let dispatch = &self.dispatch;
         let mut best: Option<(Rank, KindId)> = None;
         for (stage, least) in [dispatch.trie.least, dispatch.anywhere.least, dispatch.exact.least]
@@ -381,10 +386,10 @@ impl Mapping {
         }
         match &alternative.kind {
             KindRule::Fixed(kind) => Some(*kind),
-            KindRule::Built { prefix, lookup, suffix } => {
+            KindRule::Built { prefix, lookups, suffix } => {
                 buffer.clear();
                 buffer.extend_from_slice(prefix.as_bytes());
-                let found = view.find(lookup, trial)?;
+                let found = lookups.iter().find_map(|lookup| view.find(lookup, trial))?;
                 write_scalar(found.scalar, buffer);
                 buffer.extend_from_slice(found.text);
                 buffer.extend_from_slice(suffix.as_bytes());

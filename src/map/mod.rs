@@ -36,3 +36,6 @@ pub use library::Library;
 pub use source::SourceSpec;
 pub use spec::{Checked, PrivacySpec, SessionSpec, Treatment, UnrecognisedText};
 pub use tree::{File, Layer};
+
+#[cfg(test)]
+mod tests;

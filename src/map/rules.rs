@@ -48,10 +48,10 @@ pub(crate) enum Target {
 #[derive(Clone, Debug)]
 pub(crate) enum KindRule {
     Fixed(KindId),
-    /// The name is put together for each record.
+    /// The name is put together for each record, with the first of some values that is there.
     Built {
         prefix: Box<str>,
-        lookup: Lookup,
+        lookups: Vec<Lookup>,
         suffix: Box<str>,
     },
 }
