@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 pub use self::exit::{Exit, Failure};
 use crate::{
     config::{self, Config, Known, LogFormat, LogLevel, Said},
-    map::Library,
+    map::{Library, PrivacySpec, Treatment},
 };
 
 /// Ships the logs of XMPP and Tox programs to a SIEM: recognised, typed, safe and complete.
@@ -107,10 +107,18 @@ fn known(library: &Library) -> Known {
         name: name.to_owned(),
         layouts: layouts(name).into_iter().map(|layout| layout.name).collect(),
     };
+    let needs_key = |spec: &PrivacySpec| {
+        let treatments = spec.fields.iter().map(|(_, treatment)| treatment);
+        treatments.chain([&spec.default]).any(|treatment| *treatment == Treatment::Pseudonym)
+    };
+    let profile = |name: &str| config::KnownProfile {
+        name: name.to_owned(),
+        needs_key: library.privacy(name).is_some_and(needs_key),
+    };
     Known {
         mappings: library.sources().map(mapping).collect(),
         kinds: library.tables().kinds().iter().map(|kind| kind.name.clone()).collect(),
-        profiles: library.profiles().map(str::to_owned).collect(),
+        profiles: library.profiles().map(profile).collect(),
     }
 }
 

@@ -34,6 +34,7 @@ use self::{
 };
 use crate::{
     deliver::{self, Secret},
+    guard,
     problem::Problem,
     spool, tail,
 };
@@ -66,7 +67,7 @@ pub struct Config {
     /// The user's own mappings.
     pub mappings_folder: PathBuf,
     /// What is done with characters that forge or hide.
-    pub guard_mode: GuardMode,
+    pub guard_mode: guard::Mode,
     /// How long stopping may take.
     pub stop_deadline: Duration,
 }
@@ -150,18 +151,6 @@ pub struct Privacy {
     pub key: Option<Secret>,
 }
 
-/// What is done with characters that forge or hide.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum GuardMode {
-    /// Write them reversibly: `\u{0a}`.
-    #[default]
-    Escape,
-    /// Leave them out.
-    Strip,
-    /// Leave the value out that holds one.
-    Reject,
-}
-
 /// Names that the mappings define. Where a list is empty, names of its sort are not checked.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Known {
@@ -170,7 +159,7 @@ pub struct Known {
     /// Event kinds of the catalogue.
     pub kinds: Vec<String>,
     /// Privacy profiles.
-    pub profiles: Vec<String>,
+    pub profiles: Vec<KnownProfile>,
 }
 
 /// A mapping and its layouts.
@@ -180,6 +169,15 @@ pub struct KnownMapping {
     pub name: String,
     /// Names of its layouts.
     pub layouts: Vec<String>,
+}
+
+/// A privacy profile.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KnownProfile {
+    /// Its name: its file's.
+    pub name: String,
+    /// Whether it makes pseudonyms, for which it needs a key.
+    pub needs_key: bool,
 }
 
 impl Known {

@@ -170,9 +170,32 @@ fn names_of_the_mappings_are_checked() {
             "no event kind is called `xmpp.auth_failrue` / did you mean `xmpp.auth_failure`?",
         ]
     );
-    let known = Known { profiles: vec!["strict".into()], ..known() };
-    let text = format!("{SHORTEST}[privacy]\nprofile = \"strict\"\n");
-    assert_eq!(meant(&text, &known).privacy.profile, "strict");
+}
+
+#[test]
+fn a_profile_with_pseudonyms_needs_a_key() {
+    let profile = |name: &str, needs_key| KnownProfile { name: name.into(), needs_key };
+    let known =
+        Known { profiles: vec![profile("strict", true), profile("full", false)], ..known() };
+    let check = |privacy: &str| {
+        let text = format!("{SHORTEST}[privacy]\n{privacy}\n");
+        let said = Said::of_text(Path::new("t"), text);
+        let checked = said.check_within(&known, &|name| Some(name.into()));
+        checked.map(|(config, _)| config.privacy).map_err(|problems| problems[0].message.clone())
+    };
+    let key = Some(Secret::new("sixteen-bytes-or-more".into()));
+    assert_eq!(
+        check("profile = \"strict\"\nkey = { env = \"sixteen-bytes-or-more\" }"),
+        Ok(Privacy { profile: "strict".into(), key })
+    );
+    assert_eq!(check("profile = \"full\""), Ok(Privacy { profile: "full".into(), key: None }));
+    let wrong = |message: &str| Err(message.to_owned());
+    assert_eq!(
+        check("profile = \"strict\""),
+        wrong("profile `strict` makes pseudonyms, and has no key")
+    );
+    let short = "profile = \"strict\"\nkey = { env = \"short\" }";
+    assert_eq!(check(short), wrong("the key is shorter than 16 bytes"));
 }
 
 #[test]

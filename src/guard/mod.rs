@@ -32,6 +32,9 @@ pub use self::{
 };
 use crate::event::{Field, FieldId, Span, Text, Value};
 
+/// A key for pseudonyms has at least so many bytes.
+pub const KEY_BYTES_MIN: usize = tokens::Tokens::KEY_BYTES_MIN;
+
 /// Text without control characters, forged line ends or bidi tricks; valid UTF-8. Made by `guard` alone.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Clean(String);
