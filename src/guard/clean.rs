@@ -6,11 +6,13 @@ use super::{
     Clean, append,
     compact::compact,
     limits::{self, Limits, Original},
-    push_text, slice,
+    push_text,
+    secrets::{REDACTED, Secrets, names_secret},
+    slice,
     text::{self, Mode},
     text_span,
 };
-use crate::event::{Event, Field, Raw, Span, Tables, Value, field};
+use crate::event::{Event, Field, FieldId, Raw, Span, Tables, Value, field};
 
 /// Tag of an event from which [`Mode::Reject`] left out a field.
 pub const TAG_REJECTED: &str = "unsafe-text-rejected";
@@ -21,6 +23,9 @@ pub struct Guard {
     mode: Mode,
     tables: Arc<Tables>,
     limits: Limits,
+    secrets: Secrets,
+    /// Per field: its name says that it holds a secret.
+    secret: Vec<bool>,
 }
 
 /// What a text was before it was escaped. Without one, source and text are the same.
@@ -35,7 +40,8 @@ impl Guard {
     #[must_use]
     pub fn new(mode: Mode, tables: Arc<Tables>) -> Self {
         let limits = Limits::new(&tables);
-        Self { mode, tables, limits }
+        let secret = tables.fields().iter().map(|def| names_secret(&def.name)).collect();
+        Self { mode, tables, limits, secrets: Secrets::new(), secret }
     }
 
     /// Makes all text of an event safe, takes secrets out of it and cuts what is too long.
@@ -94,28 +100,45 @@ impl Guard {
 
     /// Takes secrets out and cuts what is too long.
     fn shorten(&self, mut text: String, source: Option<Source>, fields: &mut Vec<Field>) -> String {
+        let suspicious = self.secrets.may_be_in(&text);
         let mut rewritten = false;
         let mut notes = Vec::new();
         for (n, field) in fields.iter_mut().enumerate() {
             let Value::Text(span) = &mut field.value else { continue };
-            let original = *span;
+            let before = *span;
+            let redacted = self.redact(slice(&text, before), field.id, suspicious);
+            if let Some(redacted) = &redacted {
+                *span = append(&mut text, redacted);
+                rewritten = true;
+            }
             let limit = self.limits.of(field.id);
             if span.len() > limit {
                 let end = text::cut(slice(&text, *span), limit);
-                let original = match &source {
-                    Some(source) => source.of(n),
-                    None => slice(&text, original).as_bytes(),
-                };
-                let name = &self.tables.field(field.id).name;
-                notes.push(limits::note(name, Original::Bytes(original)));
                 span.end = span.start + u32::try_from(end).unwrap_or_default();
                 rewritten = true;
+                let bytes = match &source {
+                    Some(source) => source.of(n),
+                    None => slice(&text, before).as_bytes(),
+                };
+                let original = match redacted {
+                    Some(_) => Original::Redacted { length: bytes.len() },
+                    None => Original::Bytes(bytes),
+                };
+                notes.push(limits::note(&self.tables.field(field.id).name, original));
             }
         }
         for note in notes {
             push_text(&mut text, fields, field::TRUNCATED, &note);
         }
         if rewritten { compact(text, fields) } else { text }
+    }
+
+    /// A field's text without secrets, if it has some.
+    fn redact(&self, text: &str, id: FieldId, suspicious: bool) -> Option<String> {
+        if self.secret.get(usize::from(id.0)).copied().unwrap_or_default() && !text.is_empty() {
+            return Some(REDACTED.to_owned());
+        }
+        if suspicious { self.secrets.redact(text) } else { None }
     }
 }
 

@@ -17,6 +17,7 @@ mod clean;
 mod compact;
 mod limits;
 mod privacy;
+mod secrets;
 mod syntax;
 mod text;
 mod tokens;
@@ -28,6 +29,7 @@ pub use self::{
     clean::{Guard, TAG_REJECTED},
     limits::{KEYWORD_BYTES_MAX, TEXT_BYTES_MAX},
     privacy::{Privacy, ProfileError},
+    secrets::REDACTED,
     text::{Mode, unescape},
 };
 use crate::event::{Field, FieldId, Span, Text, Value};
