@@ -7,10 +7,10 @@
 //!
 //! To add a schema: `encode/<name>.rs`, a variant of [`Encoder`] and an arm in [`Encoder::write`].
 
-//A
+pub mod assets;
 pub mod cef;
 pub mod ecs;
-//S
+pub mod syslog;
 
 mod found;
 mod json;
@@ -18,10 +18,12 @@ mod scalar;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod speed;
 
 use std::net::IpAddr;
 
-pub use self::{cef::Cef, cef::table::CefTable, ecs::Ecs};
+pub use self::{cef::Cef, cef::table::CefTable, ecs::Ecs, syslog::Syslog};
 use crate::{
     event::{Event, Span},
     guard::Shippable,

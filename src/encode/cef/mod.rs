@@ -284,4 +284,4 @@ fn ranked_names(tables: &Tables) -> Vec<(u32, Box<str>)> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
