@@ -214,6 +214,11 @@ impl Follow {
         self.position.offset + (self.kept.len() - self.kept_tail) as u64
     }
 
+    /// Bytes behind the position that were read.
+    pub(super) fn kept(&self) -> &[u8] {
+        &self.kept[self.kept_tail..]
+    }
+
     /// Bytes that are kept between turns.
     pub(super) fn kept_bytes(&self) -> usize {
         self.kept.capacity()
@@ -368,7 +373,7 @@ impl Follow {
         }
         let read = self.bytes()?.read_at(from, &mut turn.work[..want])?;
         let work = &turn.work[..read];
-        let kept = &self.kept[self.kept_tail..];
+        let kept = self.kept();
         let same = read >= tail && (tail == 0 || hash(&work[..tail]) == self.position.tail_hash);
         if !same {
             return Ok(None);
