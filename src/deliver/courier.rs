@@ -33,8 +33,14 @@ use super::{
     render::Render,
     retry::Retry,
     status::Status,
+    stock::Stock,
     trouble::{Pace, Trouble},
     window::{Rewind, Tally, Window},
+};
+
+use crate::{
+    encode::{Agent, CefTable},
+    spool::{DeadLetters, Spool},
 };
 
 /// A mark is written down at most this often, and at the end.
@@ -70,6 +76,20 @@ pub struct Courier {
     told: Option<(Instant, String)>,
 }
 
+/// What the agent gives a courier.
+pub struct Supplies {
+    /// Where events come from.
+    pub spool: Arc<Spool>,
+    /// Where those go that the receiver will never take.
+    pub dead: DeadLetters,
+    /// Who we are.
+    pub agent: Agent,
+    /// ECS field → CEF key.
+    pub cef: Arc<CefTable>,
+    /// See [`Stop`].
+    pub stop: Stop,
+}
+
 /// What a courier is made of beside its settings.
 pub(crate) struct Parts {
     pub(crate) feed: Box<dyn Feed>,
@@ -86,14 +106,33 @@ enum End {
 }
 
 impl Courier {
+    /// A courier that goes on where the destination's cursor says.
+    ///
+    /// # Errors
+    /// When the settings cannot be used, or the cursor cannot be read; in words for an admin.
+    pub fn new(settings: &Settings, supplies: Supplies) -> Result<Self, String> {
+        let Supplies { spool, dead, agent, cef, stop } = supplies;
+        let wake = Arc::new(Notify::new());
+        // A courier that is gone must not be kept by the spool, which outlives a reload.
+        let sleeper = Arc::downgrade(&wake);
+        spool.subscribe(Box::new(move |_| {
+            if let Some(wake) = sleeper.upgrade() {
+                wake.notify_one();
+            }
+        }));
+        let stock = Stock::open(spool, dead, &settings.name, settings.start);
+        let stock = stock.map_err(|error| error.to_string())?;
+        let (mark, render) = (stock.mark(), Render::of(settings, agent, cef));
+        Self::assemble(settings, Parts { feed: Box::new(stock), render, mark, wake, stop })
+    }
+
     /// A courier that goes on where `mark` says.
     pub(crate) fn assemble(settings: &Settings, parts: Parts) -> Result<Self, String> {
         let Parts { feed, render, mark, wake, stop } = parts;
         let port = Port::new(settings)?;
         let filter = Filter::new(&settings.kinds, settings.severity_min)?;
-        let safe = if mark.ended { mark.acked } else { mark.safe };
-        let window = Window::new(port.doubt(), safe, mark.acked);
-        let rewind = Rewind { from: safe, counted: mark.acked, replay: mark.acked };
+        let window = Window::new(port.doubt(), mark.safe, mark.acked);
+        let rewind = Rewind { from: mark.safe, counted: mark.acked, replay: mark.acked };
         let size = Size {
             events_max: settings.batch_events_max.max(1),
             bytes_max: settings.batch_bytes_max.max(1),
@@ -127,6 +166,7 @@ impl Courier {
     /// Serves until told to stop. Returns how far it came.
     pub async fn run(mut self) -> Mark {
         self.status.at(self.mark(), None);
+        self.status.saved(self.saved);
         while self.stop.borrow().is_none() {
             match self.turn().await {
                 Ok(()) => {}
@@ -346,13 +386,7 @@ impl Courier {
             reason = first,
             "the receiver refuses events for good"
         );
-        let mut refused = Parcel {
-            bytes: parcel.bytes.clone(),
-            items: Vec::new(),
-            refused: std::mem::take(&mut parcel.refused),
-            next: parcel.next,
-            tally: parcel.tally,
-        };
+        let mut refused = parcel.take_refused();
         loop {
             let (parcel_back, done) = self
                 .at_desk(move |desk| {
@@ -372,12 +406,7 @@ impl Courier {
     }
 
     fn mark(&self) -> Mark {
-        Mark {
-            acked: self.window.acked(),
-            safe: self.window.safe(),
-            ended: false,
-            tally: self.tally,
-        }
+        Mark { acked: self.window.acked(), safe: self.window.safe(), tally: self.tally }
     }
 
     async fn save_when_due(&mut self) -> Result<(), End> {
@@ -393,7 +422,10 @@ impl Courier {
     async fn save(&mut self, mark: Mark) -> Result<(), End> {
         self.saved_at = Instant::now();
         match self.at_desk(move |desk| desk.save(&mark)).await? {
-            Ok(()) => self.saved = mark,
+            Ok(()) => {
+                self.saved = mark;
+                self.status.saved(mark);
+            }
             Err(trouble) => {
                 let what = format!("how far delivery is could not be written down: {trouble}");
                 self.tell(&Trouble::grow(what), SAVE_INTERVAL);
@@ -429,7 +461,7 @@ impl Courier {
         if clean {
             self.window.ended();
         }
-        let mark = Mark { ended: clean, ..self.mark() };
+        let mark = self.mark();
         // The end of the loop: whatever is left undone is done by the next run.
         let _ = self.save(mark).await;
         self.status.at(mark, None);

@@ -1,11 +1,13 @@
 //! The courier's desk: takes batches from the feed, filters and renders them into parcels, and writes down what
 //! became of them. Synchronous: it may wait for a disk, so the courier lets it work on a thread for that.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tracing::error;
 
 use super::{
-    feed::{Feed, Gap, Letter, Mark, Next},
+    feed::{Feed, Gap, Mark, Next},
     filter::Filter,
     parcel::{Item, Parcel},
     render::{Numbered, Render},
@@ -89,6 +91,7 @@ impl Desk {
             items: Vec::new(),
             refused: Vec::new(),
             next: gap.next,
+            tables: Arc::default(),
             tally,
         }
     }
@@ -113,17 +116,19 @@ impl Desk {
             let replay = *sequence < self.replay;
             let numbered = Numbered { sequence: *sequence, event, replay };
             let body = self.render.write(&numbered, &mut bytes);
-            items.push(Item { sequence: *sequence, id: event.id, start, body, end: bytes.len() });
+            let (sequence, kind, end) = (*sequence, event.kind, bytes.len());
+            items.push(Item { sequence, id: event.id, kind, start, body, end });
         }
         self.guess = bytes.len() + bytes.len() / 16;
         let next = match batch.events.get(done) {
             Some((sequence, _)) => *sequence,
             None => batch.next,
         };
+        let tables = batch.tables.clone();
         if done < batch.events.len() {
             self.rest = Some((batch, done));
         }
-        Parcel { bytes: bytes.into(), items, refused: Vec::new(), next, tally }
+        Parcel { bytes: bytes.into(), items, refused: Vec::new(), next, tables, tally }
     }
 
     /// Goes back after a break.
@@ -136,20 +141,12 @@ impl Desk {
 
     /// Puts what was refused for good among the dead letters, and counts it as dead instead of shipped.
     pub(crate) fn bury(&mut self, parcel: &mut Parcel) -> Result<(), String> {
-        while let Some(refused) = parcel.refused.last() {
-            self.feed.bury(&Letter {
-                sequence: refused.item.sequence,
-                id: refused.item.id,
-                status: refused.status,
-                reason: &refused.reason,
-                body: parcel.body(&refused.item),
-            })?;
-            if refused.item.sequence >= self.counted {
-                parcel.tally.dead += 1;
-                parcel.tally.shipped = parcel.tally.shipped.saturating_sub(1);
-            }
-            parcel.refused.pop();
-        }
+        self.feed.bury(&parcel.letters())?;
+        let fresh =
+            parcel.refused.iter().filter(|r| r.item.sequence >= self.counted).count() as u64;
+        parcel.refused.clear();
+        parcel.tally.dead += fresh;
+        parcel.tally.shipped = parcel.tally.shipped.saturating_sub(fresh);
         Ok(())
     }
 

@@ -1,37 +1,18 @@
 //! Where batches come from and where it is written down what became of them: the spool, as a courier sees it.
 
 use super::window::Tally;
-use crate::{
-    event::EventId,
-    spool::{Batch, Sequence},
-};
+use crate::spool::{Batch, DeadLetter, Sequence};
 
 /// How far a destination is, as it is kept on disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Mark {
     /// Everything before this one is in `tally`.
     pub acked: Sequence,
-    /// Everything before this one is beyond doubt: its segments may go. Never after `acked`.
+    /// Everything before this one is beyond doubt: its segments may go. Never after `acked`, and equal to it after a
+    /// run that ended in order.
     pub safe: Sequence,
-    /// The last run ended in order, so that nothing between `safe` and `acked` is in doubt.
-    pub ended: bool,
     /// What became of the events before `acked`, since the destination exists.
     pub tally: Tally,
-}
-
-/// An event that its receiver will never take.
-#[derive(Clone, Copy, Debug)]
-pub struct Letter<'a> {
-    /// Its number in the spool.
-    pub sequence: Sequence,
-    /// Its identity.
-    pub id: EventId,
-    /// The receiver's status, 0 where it has none.
-    pub status: u16,
-    /// The receiver's reason.
-    pub reason: &'a str,
-    /// The event as it was sent.
-    pub body: &'a [u8],
 }
 
 /// What comes next out of the spool.
@@ -76,9 +57,9 @@ pub trait Feed: Send + 'static {
     /// In words for an admin.
     fn save(&mut self, mark: &Mark) -> Result<(), String>;
 
-    /// Puts an event among the dead letters, durably.
+    /// Puts events among the dead letters, durably: all of them or, after an error, none.
     ///
     /// # Errors
     /// In words for an admin.
-    fn bury(&mut self, letter: &Letter<'_>) -> Result<(), String>;
+    fn bury(&mut self, letters: &[DeadLetter<'_>]) -> Result<(), String>;
 }

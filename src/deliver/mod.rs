@@ -19,6 +19,7 @@ pub mod trouble;
 mod render;
 mod retry;
 pub mod status;
+pub mod stock;
 mod syslog;
 mod tls;
 mod udp;

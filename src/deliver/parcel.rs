@@ -3,7 +3,12 @@
 use bytes::Bytes;
 
 use super::window::Tally;
-use crate::{event::EventId, spool::Sequence};
+use std::sync::Arc;
+
+use crate::{
+    event::{EventId, KindId, Tables},
+    spool::{DeadLetter, Sequence},
+};
 
 /// One event as bytes.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +17,8 @@ pub(crate) struct Item {
     pub(crate) sequence: Sequence,
     /// Its identity.
     pub(crate) id: EventId,
+    /// What happened.
+    pub(crate) kind: KindId,
     /// Where its bytes are in the parcel's buffer.
     pub(crate) start: usize,
     /// Where the event itself begins, after what frames it.
@@ -42,14 +49,41 @@ pub(crate) struct Parcel {
     pub(crate) refused: Vec<Refused>,
     /// The sequence after it.
     pub(crate) next: Sequence,
+    /// What kinds refer to.
+    pub(crate) tables: Arc<Tables>,
     /// What it brings to the books if everything is delivered.
     pub(crate) tally: Tally,
 }
 
 impl Parcel {
-    /// One event without its frame.
-    pub(crate) fn body(&self, item: &Item) -> &[u8] {
-        self.bytes.get(item.body..item.end).unwrap_or_default().trim_ascii_end()
+    /// What was refused for good, as dead letters.
+    pub(crate) fn letters(&self) -> Vec<DeadLetter<'_>> {
+        self.refused.iter().map(|refused| self.letter(refused)).collect()
+    }
+
+    fn letter<'a>(&'a self, refused: &'a Refused) -> DeadLetter<'a> {
+        let Refused { item, status, reason } = refused;
+        let kind = self.tables.kinds().get(usize::from(item.kind.0));
+        DeadLetter {
+            sequence: item.sequence,
+            id: item.id,
+            kind: kind.map_or("", |kind| &kind.name),
+            status: *status,
+            reason,
+            body: self.bytes.get(item.body..item.end).unwrap_or_default().trim_ascii_end(),
+        }
+    }
+
+    /// Takes what was refused for good out, as a parcel of its own over the same bytes.
+    pub(crate) fn take_refused(&mut self) -> Self {
+        Self {
+            bytes: self.bytes.clone(),
+            items: Vec::new(),
+            refused: std::mem::take(&mut self.refused),
+            next: self.next,
+            tables: self.tables.clone(),
+            tally: self.tally,
+        }
     }
 
     /// The bytes of one event, as they travel.

@@ -2,7 +2,12 @@
 
 use std::{io::Write, sync::Arc};
 
+use super::{Header, Kind, Schema, Settings, SyslogSettings, Transport};
 use crate::{
+    encode::{
+        Agent, Cef, CefTable, Ecs, Encoder, Syslog,
+        syslog::{self, Sending},
+    },
     event::{Event, Tables},
     guard::Shippable,
     spool::Sequence,
@@ -43,7 +48,73 @@ pub(crate) struct Render {
     scratch: Vec<u8>,
 }
 
+/// The encoders of the configuration, prepared for one set of tables at a time.
+struct Configured {
+    /// `None`: the event alone, as ECS.
+    syslog: Option<SyslogSettings>,
+    agent: Agent,
+    cef: Arc<CefTable>,
+    ready: Option<Ready>,
+}
+
+struct Ready {
+    tables: Arc<Tables>,
+    header: Option<Syslog>,
+    schema: Encoder,
+}
+
+impl Encode for Configured {
+    fn prepare(&mut self, tables: &Arc<Tables>) {
+        if self.ready.as_ref().is_some_and(|ready| Arc::ptr_eq(&ready.tables, tables)) {
+            return;
+        }
+        let schema = match self.syslog.as_ref().map(|s| (s.schema, s.cef_version)) {
+            Some((Schema::Cef, version)) => {
+                Encoder::Cef(Cef::new(version, &self.cef, &self.agent, tables))
+            }
+            Some((Schema::Ecs, _)) | None => Encoder::Ecs(Ecs::new(&self.agent, tables)),
+        };
+        let header = self.syslog.as_ref().map(|s| header(s, &self.agent, tables));
+        self.ready = Some(Ready { tables: tables.clone(), header, schema });
+    }
+
+    fn write(&mut self, numbered: &Numbered<'_>, out: &mut Vec<u8>) {
+        let Some(ready) = &self.ready else { return };
+        let Numbered { sequence, event, replay } = *numbered;
+        let message = |out: &mut Vec<u8>| ready.schema.write(sequence, event, out);
+        match &ready.header {
+            None => message(out),
+            Some(header) => {
+                let sending = if replay { Sending::Again } else { Sending::First };
+                header.write_as(sending, sequence, event, message, out);
+            }
+        }
+    }
+}
+
+fn header(settings: &SyslogSettings, agent: &Agent, tables: &Tables) -> Syslog {
+    let SyslogSettings { facility, sd_id, message_bytes_max, .. } = settings;
+    let header = match settings.header {
+        Header::Rfc5424 => syslog::Header::Rfc5424,
+        Header::Rfc3164 => syslog::Header::Rfc3164,
+    };
+    Syslog::new(header, *facility, sd_id, *message_bytes_max, agent, tables)
+        .in_zone(jiff::tz::TimeZone::system())
+}
+
 impl Render {
+    /// What a destination's settings say.
+    pub(crate) fn of(settings: &Settings, agent: Agent, cef: Arc<CefTable>) -> Self {
+        let (syslog, framing) = match &settings.kind {
+            Kind::Syslog(syslog) if syslog.transport == Transport::Udp => {
+                (Some(syslog.clone()), Framing::Bare)
+            }
+            Kind::Syslog(syslog) => (Some(syslog.clone()), Framing::Counted),
+            Kind::Elasticsearch(_) => (None, Framing::Create),
+        };
+        Self::new(Box::new(Configured { syslog, agent, cef, ready: None }), framing)
+    }
+
     /// Events through an encoder into a framing.
     pub(crate) fn new(encoder: Box<dyn Encode>, framing: Framing) -> Self {
         Self { encoder, framing, scratch: Vec::new() }

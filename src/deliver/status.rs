@@ -15,6 +15,8 @@ pub struct View {
     pub peer: Option<String>,
     /// How far it is.
     pub mark: Mark,
+    /// How far it is on disk: what `saved.safe` has passed may be released, and nothing else.
+    pub saved: Mark,
     /// What went wrong last, and when; kept after things went well again.
     pub trouble: Option<(Time, String)>,
     /// It waits this long before it tries again, because of `trouble`.
@@ -45,6 +47,10 @@ impl Status {
             view.waiting = None;
         }
         view.peer = peer;
+    }
+
+    pub(crate) fn saved(&self, mark: Mark) {
+        self.lock().saved = mark;
     }
 
     pub(crate) fn well(&self) {

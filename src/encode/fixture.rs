@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use proptest::prelude::*;
+
 use super::Agent;
 use crate::{
     event::{
@@ -174,4 +176,39 @@ pub(crate) fn auth_failure(tables: &Tables) -> Event<Shippable> {
         .text("xmpp.sasl.mechanism", "SCRAM-SHA-1")
         .text("tls.version", "1.3")
         .finish()
+}
+
+/// Text as `guard` lets it through, of at most so many characters; those that formats care about are frequent.
+pub(crate) fn clean_text(length_max: usize) -> impl Strategy<Value = String> {
+    let pattern = format!("([^\\p{{C}}\\p{{Zl}}\\p{{Zp}}]|[ =\\\\|\"\\]]){{0,{length_max}}}");
+    prop::string::string_regex(&pattern)
+        .expect("a pattern")
+        .prop_filter("clean", |text| Shippable::revalidate(text.clone().into_bytes()).is_ok())
+}
+
+/// A value of any type; texts are spans of the event's first bytes.
+pub(crate) fn any_value() -> impl Strategy<Value = Value> {
+    let span = |(a, b): (u32, u32)| Span { start: a.min(b), end: a.max(b) };
+    prop_oneof![
+        (0_u32..60, 0_u32..60).prop_map(move |ends| Value::Text(span(ends))),
+        any::<i64>().prop_map(Value::Long),
+        (0_i64..70_000).prop_map(Value::Long),
+        any::<f64>().prop_map(Value::Double),
+        any::<bool>().prop_map(Value::Boolean),
+        any::<[u16; 8]>().prop_map(|n| Value::Ip(IpAddr::from(n))),
+        any::<[u8; 4]>().prop_map(|n| Value::Ip(IpAddr::from(n))),
+        any::<i64>().prop_map(|n| Value::Date(Time(n))),
+    ]
+}
+
+/// Adds values to any fields of the tables.
+pub(crate) fn add(
+    tables: &Tables,
+    event: &mut Event<Shippable>,
+    picks: Vec<(prop::sample::Index, Value)>,
+) {
+    for (pick, value) in picks {
+        let id = FieldId(u16::try_from(pick.index(tables.fields().len())).expect("few"));
+        event.fields.push(Field { id, value });
+    }
 }

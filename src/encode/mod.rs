@@ -7,7 +7,7 @@
 //!
 //! To add a schema: `encode/<name>.rs`, a variant of [`Encoder`] and an arm in [`Encoder::write`].
 
-//A
+pub mod assets;
 pub mod cef;
 pub mod ecs;
 pub mod syslog;
@@ -18,6 +18,8 @@ mod scalar;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod speed;
 
 use std::net::IpAddr;
 

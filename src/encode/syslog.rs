@@ -511,8 +511,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_message_is_valid_and_within_the_limit(
-            host in "[^\\p{Cc}]{0,20}",
-            message in "[^\\p{Cc}]{0,400}",
+            host in fixture::clean_text(20),
+            message in fixture::clean_text(400),
             bytes_max in 250_usize..700,
             time: i64,
             severity: u8,

@@ -17,7 +17,6 @@ mod clean;
 mod compact;
 mod limits;
 mod privacy;
-mod secrets;
 mod syntax;
 mod text;
 mod tokens;
@@ -29,7 +28,6 @@ pub use self::{
     clean::{Guard, TAG_REJECTED},
     limits::{KEYWORD_BYTES_MAX, TEXT_BYTES_MAX},
     privacy::{Privacy, ProfileError},
-    secrets::REDACTED,
     text::{Mode, unescape},
 };
 use crate::event::{Field, FieldId, Span, Text, Value};
@@ -114,14 +112,6 @@ fn push_text(text: &mut String, fields: &mut Vec<Field>, id: FieldId, value: &st
 /// The text of a span; empty for a span outside of it.
 fn slice(text: &str, span: Span) -> &str {
     text.get(span.range()).unwrap_or_default()
-}
-
-#[cfg(test)]
-impl Shippable {
-    /// Text that a test vouches for.
-    pub(crate) fn for_tests(text: String) -> Self {
-        Self(text)
-    }
 }
 
 #[cfg(test)]

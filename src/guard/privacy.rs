@@ -16,15 +16,17 @@ use std::{fmt, net::IpAddr, ops::Range, sync::Arc};
 use memchr::memmem;
 
 use super::{
-    Clean, Shippable, append, bodies, compact::compact, slice, text_span, tokens::Tokens, words,
+    Clean, Shippable, append, bodies, compact::compact, push_text, slice, text_span,
+    tokens::Tokens, words,
 };
 use crate::{
     event::{Event, Field, FieldDef, FieldId, FieldType, Span, Tables, Value, field},
     map::{PrivacySpec, Treatment, UnrecognisedText},
 };
 
-/// Fields of short types that hold free text all the same.
-const FREE: &[&str] = &["event.original", "error.stack_trace", "towline.uncoerced"];
+/// Fields that hold a program's own words, with anything in them. (Other fields of type `text` hold a value.)
+const CONTAINERS: &[&str] =
+    &["message", "event.original", "error.message", "error.stack_trace", "towline.uncoerced"];
 
 /// Values shorter than this are searched for as whole words only: every `a` in a message is not the body `a`.
 const WORD_BYTES_MIN: usize = 4;
@@ -33,7 +35,10 @@ const WORD_BYTES_MIN: usize = 4;
 #[derive(Debug)]
 pub struct Privacy {
     treatments: Vec<Treatment>,
+    /// Per field: its text may hold what the profile takes out elsewhere.
     free: Vec<bool>,
+    containers: Vec<FieldId>,
+    template: Option<(FieldId, FieldId)>,
     whole_lines: bool,
     unrecognised: UnrecognisedText,
     tokens: Option<Tokens>,
@@ -81,7 +86,15 @@ impl Privacy {
         key: Option<&[u8]>,
     ) -> Result<Self, ProfileError> {
         let treatments = treatments(spec, &tables)?;
-        let free = tables.fields().iter().map(is_free).collect();
+        let containers =
+            CONTAINERS.iter().filter_map(|name| tables.field_id(name)).collect::<Vec<_>>();
+        let is_free = |(n, def): (usize, &FieldDef)| {
+            def.ty == FieldType::Text || containers.iter().any(|id| usize::from(id.0) == n)
+        };
+        let free = tables.fields().iter().enumerate().map(is_free).collect();
+        let template = tables
+            .field_id("towline.template.hash")
+            .zip(tables.field_id("towline.template.length"));
         let keyed = treatments.contains(&Treatment::Pseudonym)
             || spec.unrecognised == UnrecognisedText::Hash;
         let tokens = match key {
@@ -90,7 +103,16 @@ impl Privacy {
             _ => None,
         };
         let whole_lines = treatment_of(&treatments, field::ORIGINAL) == Treatment::Keep;
-        Ok(Self { treatments, free, whole_lines, unrecognised: spec.unrecognised, tokens, tables })
+        Ok(Self {
+            treatments,
+            free,
+            containers,
+            template,
+            whole_lines,
+            unrecognised: spec.unrecognised,
+            tokens,
+            tables,
+        })
     }
 
     /// Does with each field what the profile says.
@@ -99,25 +121,33 @@ impl Privacy {
         let Event { kind, recognised, id, time, created, severity, mut fields, text } = event;
         let mut text = text.0;
         let free = self.treat_free(&text, &fields, recognised, &self.tables.kind(kind).title);
-        let mut n = 0;
-        let mut changed = free.iter();
-        let mut next = changed.next();
+        let hashed = if recognised { None } else { self.hash(&text, &fields) };
+        let mut free = free.into_iter().peekable();
+        let mut place = 0;
         fields.retain_mut(|field| {
-            let replaced = next.filter(|(place, _)| *place == n);
-            n += 1;
-            if let Some((_, value)) = replaced {
-                field.value = Value::Text(append(&mut text, value));
-                next = changed.next();
-                return true;
-            }
-            match self.treat(*field, &mut text) {
-                Some(value) => field.value = value,
-                None => return false,
-            }
-            true
+            let new = free.next_if(|(n, _)| *n == place);
+            place += 1;
+            let value = match new {
+                Some((_, new)) => new.map(|new| Value::Text(append(&mut text, &new))),
+                None => self.treat(*field, &mut text),
+            };
+            value.map(|value| field.value = value).is_some()
         });
+        if let (Some((hash, length)), Some((hash_id, length_id))) = (hashed, self.template) {
+            push_text(&mut text, &mut fields, hash_id, &hash);
+            fields.push(Field { id: length_id, value: Value::Long(length) });
+        }
         let text = Shippable(compact(text, &mut fields));
         Event { kind, recognised, id, time, created, severity, fields, text }
+    }
+
+    /// What is shipped of an unrecognised line instead of its text: its template's hash and its length.
+    fn hash(&self, text: &str, fields: &[Field]) -> Option<(String, i64)> {
+        let tokens =
+            self.tokens.as_ref().filter(|_| self.unrecognised == UnrecognisedText::Hash)?;
+        let message = fields.iter().find(|field| field.id == field::MESSAGE).and_then(text_span)?;
+        let message = slice(text, message);
+        Some((words::template(message, tokens), i64::try_from(message.len()).unwrap_or(i64::MAX)))
     }
 
     /// What is shipped of a field's value, if anything.
@@ -151,14 +181,14 @@ impl Privacy {
         }
     }
 
-    /// New texts for free text fields that cannot stay as they are, with the fields' places, in order.
+    /// What becomes of free text fields that cannot stay as they are (`None`: they go), with their places, in order.
     fn treat_free(
         &self,
         text: &str,
         fields: &[Field],
         recognised: bool,
         title: &str,
-    ) -> Vec<(usize, String)> {
+    ) -> Vec<(usize, Option<String>)> {
         if self.whole_lines && (recognised || self.unrecognised == UnrecognisedText::Keep) {
             return Vec::new();
         }
@@ -170,19 +200,21 @@ impl Privacy {
             {
                 continue;
             }
-            let value = slice(text, span);
             let new = if recognised {
                 self.without_bodies(text, span, fields, title)
             } else {
                 match self.unrecognised {
                     UnrecognisedText::Keep => None,
-                    UnrecognisedText::Treat => words::treat(value, self.tokens.as_ref()),
+                    UnrecognisedText::Treat => {
+                        words::treat(slice(text, span), self.tokens.as_ref())
+                    }
                     UnrecognisedText::Hash => {
-                        self.tokens.as_ref().map(|tokens| words::template(value, tokens))
+                        changed.push((n, None));
+                        continue;
                     }
                 }
             };
-            if let Some(new) = new {
+            if new.is_some() {
                 changed.push((n, new));
             }
         }
@@ -260,7 +292,7 @@ impl Privacy {
     /// Whether a field's text must not be seen in free text either.
     fn is_hidden(&self, id: FieldId) -> bool {
         treatment_of(&self.treatments, id) != Treatment::Keep
-            && !self.is_free(id)
+            && !self.containers.contains(&id)
             && id != field::TRUNCATED
     }
 
@@ -298,10 +330,6 @@ fn treatments(spec: &PrivacySpec, tables: &Tables) -> Result<Vec<Treatment>, Pro
         exact.or_else(glob).unwrap_or(spec.default)
     };
     Ok(tables.fields().iter().map(treatment).collect())
-}
-
-fn is_free(def: &FieldDef) -> bool {
-    def.ty == FieldType::Text || FREE.contains(&def.name.as_str())
 }
 
 /// The network of an address: /24 of IPv4, /48 of IPv6.

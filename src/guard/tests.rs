@@ -12,17 +12,24 @@ use crate::{
 
 /// Own fields of these tests, behind the well-known ones.
 const BODY: FieldId = FieldId(field::NAMES.len() as u16);
-const PUBLIC_KEY: FieldId = FieldId(BODY.0 + 1);
-const STACK_TRACE: FieldId = FieldId(BODY.0 + 2);
-const PASSWORD: FieldId = FieldId(BODY.0 + 3);
+const STACK_TRACE: FieldId = FieldId(BODY.0 + 1);
+const PASSWORD: FieldId = FieldId(BODY.0 + 2);
+const SUBJECT: FieldId = FieldId(BODY.0 + 3);
 
 pub(crate) fn tables() -> Arc<Tables> {
-    let own =
-        ["tox.message.text", "tox.peer.public_key", "error.stack_trace", "app.login.password"];
+    let own = [
+        "tox.message.text",
+        "error.stack_trace",
+        "app.login.password",
+        "xmpp.muc.subject",
+        "towline.template.hash",
+        "towline.template.length",
+    ];
     let def = |name: &&str| FieldDef {
         name: (*name).to_owned(),
         ty: match *name {
-            "message" | "error.message" => FieldType::Text,
+            "message" | "error.message" | "tox.message.text" => FieldType::Text,
+            "towline.template.length" => FieldType::Long,
             "source.ip" | "destination.ip" => FieldType::Ip,
             _ => FieldType::Keyword,
         },
@@ -212,10 +219,10 @@ fn a_message_whose_body_is_not_found_gives_way_to_the_title() {
     assert_eq!(shown(&ship("standard", raw))[0], "message=Message received");
     let long = "secret words ".repeat(200);
     let message = format!("got {long} from bob");
-    let raw = event(&[(field::MESSAGE, message.as_bytes()), (BODY, long.as_bytes())]);
+    let raw = event(&[(field::MESSAGE, message.as_bytes()), (SUBJECT, long.as_bytes())]);
     // The body field was cut, so nobody knows where the body ends.
     let shipped = ship("standard", raw);
-    assert_eq!(shown(&shipped)[0], format!("message=got [text length={}]", message.len() - 4));
+    assert_eq!(shown(&shipped)[0], format!("message=got [subject length={}]", message.len() - 4));
     assert!(!shipped.text.as_str().contains("words"));
 }
 
@@ -234,8 +241,9 @@ fn standard_treats_unrecognised_text() {
         shown(&ship("full", raw.clone()))[0],
         format!("message={}", "romeo@example.net says 'wherefore' from 203.0.113.9")
     );
-    let hashed = ship("strict", raw);
-    assert_eq!(shown(&hashed), ["log.level=info"]);
+    let hashed = shown(&ship("strict", raw));
+    assert!(hashed[1].starts_with("towline.template.hash="));
+    assert_eq!([&hashed[0], &hashed[2]], ["log.level=info", "towline.template.length=51"]);
 }
 
 #[test]
@@ -355,11 +363,47 @@ proptest! {
             for privacy in profiles() {
                 let shipped = privacy.apply(clean.clone());
                 prop_assert!(text::is_clean(shipped.text.0.as_bytes()));
-                for field in &shipped.fields {
-                    let span = text_span(field).unwrap();
+                for span in shipped.fields.iter().filter_map(text_span) {
                     prop_assert!(shipped.text.0.get(span.range()).is_some());
                 }
             }
         }
+    }
+}
+
+#[test]
+fn secrets_go_from_every_field_under_every_profile() {
+    let stanza = "<auth mechanism='PLAIN'>AGp1bGlldABzM2NyZXQ=</auth>";
+    let long = format!("{} token=s3cret {}", "a".repeat(2_000), "b".repeat(500));
+    let clean = clean(
+        Mode::Escape,
+        event(&[
+            (field::ORIGINAL, format!("c2s1\tdebug\t{stanza}").as_bytes()),
+            (field::MESSAGE, stanza.as_bytes()),
+            (field::USER_NAME, b"password="),
+            (field::ERROR_MESSAGE, b"bad password=s3cret for juliet"),
+            (field::JID, b"juliet@example.net"),
+            (PASSWORD, b"s3cret"),
+            (SUBJECT, long.as_bytes()),
+        ]),
+    );
+    assert!(!clean.text.0.contains("AGp1") && !clean.text.0.contains("s3cret"));
+    assert_eq!(
+        shown(&clean)[..6],
+        [
+            r"event.original=c2s1\u{09}debug\u{09}<auth mechanism='PLAIN'>[redacted]</auth>",
+            "message=<auth mechanism='PLAIN'>[redacted]</auth>",
+            "user.name=password=",
+            "error.message=bad password=[redacted] for juliet",
+            "xmpp.jid=juliet@example.net",
+            "app.login.password=[redacted]",
+        ]
+    );
+    // No hash of a text that had a secret: who knows the rest could try passwords.
+    let note = format!("towline.truncated=xmpp.muc.subject length={} redacted", long.len());
+    assert_eq!(shown(&clean)[7], note);
+    for privacy in profiles() {
+        let shipped = privacy.apply(clean.clone());
+        assert!(!shipped.text.as_str().contains("s3cret"));
     }
 }

@@ -137,6 +137,9 @@ impl Parser<'_, '_> {
             _ => {
                 let name = self.name(key);
                 let start = self.at;
+                if self.peek()? == b'{' {
+                    self.record.set_cut();
+                }
                 let value = self.value()?;
                 self.keep(name, value, start);
                 Some(())
@@ -209,12 +212,7 @@ impl Parser<'_, '_> {
     fn value(&mut self) -> Option<Scalar> {
         match self.peek()? {
             b'"' => self.string().map(Scalar::Text),
-            b'{' | b'[' => {
-                if matches!(self.peek(), Some(b'{')) {
-                    self.record.set_cut();
-                }
-                self.skip().map(Scalar::Text)
-            }
+            b'{' | b'[' => self.skip().map(Scalar::Text),
             b't' => self.word(b"true", Scalar::Boolean(true)),
             b'f' => self.word(b"false", Scalar::Boolean(false)),
             b'n' => self.word(b"null", Scalar::Null),

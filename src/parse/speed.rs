@@ -5,7 +5,9 @@ use std::{hint::black_box, time::Instant};
 use super::{Captured, Clock, Layout, LayoutSpec, Record, Template, TimeFormat};
 use crate::{event::Time, tail::Flush};
 
-const ROUNDS: u32 = 200_000;
+/// Few rounds and many tries: the best try is one in which nobody else had the core.
+const ROUNDS: u32 = 500;
+const TRIES: u32 = 1_000;
 
 /// 420 bytes, 16 members.
 const JSON: &[u8] = br#"{"@timestamp":"2026-11-22T01:13:21.839Z","ecs.version":"1.2.0","log.level":"INFO","message":"bootstrap success error=OK","process.thread.name":"main","log.logger":"org.example.bot","app.bot":"dave","app.error":"OK","app.event":"bootstrap","app.node_host":"198.51.100.10","app.node_key":"AE2503EE6C9A18AF858A7A805E2772067999A9FF00AF2897CDEE7AC93A6B3B65","app.node_port":"33445","app.outcome":"success","app.pid":"12459","n":7}"#;
@@ -21,7 +23,7 @@ fn clock(zone: &str) -> Clock {
 
 fn measure(what: &str, mut run: impl FnMut()) {
     let mut best = f64::INFINITY;
-    for _ in 0..5 {
+    for _ in 0..TRIES {
         let started = Instant::now();
         for _ in 0..ROUNDS {
             run();

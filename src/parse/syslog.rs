@@ -40,14 +40,19 @@ struct Fields {
 
 impl Header {
     pub(crate) fn new() -> Self {
-        let compile =
-            |format| TimeFormat::compile(format).expect("a constant that a test compiles");
-        Self { rfc3339: compile("rfc3339"), rfc3164: compile("%b %d %H:%M:%S") }
+        let rfc3164 =
+            TimeFormat::compile("%b %d %H:%M:%S").expect("a constant that the tests compile");
+        Self { rfc3339: TimeFormat::strict_rfc3339(), rfc3164 }
     }
 
     /// Whether a line begins with a header; looks at no more than its fixed fields.
     pub(crate) fn begins(&self, line: &[u8]) -> bool {
         self.read(line).is_some()
+    }
+
+    /// Whether a line says who wrote it, too. Other formats that begin with a time and a word do not.
+    pub(crate) fn is_sure(&self, line: &[u8]) -> bool {
+        self.read(line).is_some_and(|fields| fields.rfc5424 || !fields.process.is_empty())
     }
 
     /// Adds the header's parts and says where the message begins. `None`, and nothing added, if there is no header.

@@ -155,6 +155,8 @@ enum Item {
     ZoneName,
     Epoch(Unit),
     Rfc3339,
+    /// To the letter, for places where a guess would be wrong.
+    StrictRfc3339,
     Auto,
 }
 
@@ -211,6 +213,11 @@ impl TimeFormat {
             });
         }
         Ok(Self { items })
+    }
+
+    /// RFC 3339 to the letter: a `T`, a dot before the fraction, an offset.
+    pub(super) fn strict_rfc3339() -> Self {
+        Self { items: vec![Item::StrictRfc3339] }
     }
 
     /// The time at the beginning of the text, and how many bytes it took.

@@ -4,12 +4,7 @@
 //! lines were read already, or are read by the file itself when it is truncated. It is read on its own only when
 //! it becomes another.
 
-use std::{
-    ffi::OsStr,
-    os::unix::ffi::OsStrExt,
-    path::Path,
-    time::Instant,
-};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path, time::Instant};
 
 use super::{
     Error, FileId,
@@ -45,7 +40,7 @@ impl Tailer {
         let Some((start, last, size)) = follow.body.as_mut().and_then(sample) else {
             return Ok(false);
         };
-        if start.bytes == 0 && follow.position.offset == 0 {
+        if start.is_empty() && follow.position.offset == 0 {
             return Ok(false);
         }
         if follow.position.offset > 0 {
@@ -53,7 +48,7 @@ impl Tailer {
             return Ok(false);
         }
         for original in self.originals(source, &path) {
-            match self.likeness(original, start, &last, size, now)? {
+            match self.likeness(original, &start, &last, size, now)? {
                 Likeness::None => {}
                 Likeness::Copy => {
                     self.hold(id, original);
@@ -102,13 +97,13 @@ impl Tailer {
     fn likeness(
         &mut self,
         original: FileId,
-        start: Head,
+        start: &[Head],
         last: &[u8],
         size: u64,
         now: Instant,
     ) -> Result<Likeness, Error> {
         let Some(known) = self.table.files.get_mut(&original) else { return Ok(Likeness::None) };
-        if known.rest.is_none() && known.heads.contains(&start) {
+        if known.rest.is_none() && Head::agree(&known.heads, start) {
             let Some(mut body) = reopen(known) else { return Ok(Likeness::None) };
             if !identity::holds(&mut body, &known.position).unwrap_or(false) {
                 self.truncated(original, now)?;
@@ -120,8 +115,9 @@ impl Tailer {
         let former = known
             .past
             .as_ref()
-            .is_some_and(|past| past.heads.contains(&start) && size <= past.size);
-        let present = known.rest.is_some() && known.heads.contains(&start) && size <= known.proved;
+            .is_some_and(|past| Head::agree(&past.heads, start) && size <= past.size);
+        let present =
+            known.rest.is_some() && Head::agree(&known.heads, start) && size <= known.proved;
         Ok(if former || present { Likeness::Former } else { Likeness::None })
     }
 
@@ -200,9 +196,9 @@ fn reopen(follow: &Follow) -> Option<Body> {
 }
 
 /// Head, last bytes and size of a file.
-fn sample(body: &mut Body) -> Option<(Head, Vec<u8>, u64)> {
+fn sample(body: &mut Body) -> Option<(Vec<Head>, Vec<u8>, u64)> {
     let size = body.metadata()?.ok()?.len();
-    let start = Head::of(&identity::read_head(body).ok()?);
+    let start = Head::levels(&identity::read_head(body).ok()?).collect();
     let mut last = vec![0; TAIL_BYTES.min(usize::try_from(size).unwrap_or(TAIL_BYTES))];
     let read = body.read_at(size - last.len() as u64, &mut last).ok()?;
     (read == last.len()).then_some((start, last, size))

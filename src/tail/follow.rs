@@ -343,12 +343,18 @@ impl Follow {
         if !known.fits(&start) {
             return Ok(false);
         }
-        if self.heads.is_empty() || Head::of(&start).bytes > known.bytes {
-            self.heads = Head::levels(&start).collect();
+        self.learn_head(&start);
+        Ok(true)
+    }
+
+    /// Takes the fingerprints of a head that fits.
+    pub(super) fn learn_head(&mut self, start: &[u8]) {
+        let known = Head::of_position(&self.position);
+        if self.heads.is_empty() || Head::of(start).bytes > known.bytes {
+            self.heads = Head::levels(start).collect();
             let widest = self.heads.last().copied().unwrap_or_default();
             (self.position.head_bytes, self.position.head_hash) = (widest.bytes, widest.hash);
         }
-        Ok(true)
     }
 
     /// Reads from the position on, `reach` bytes further than was offered. `None`: what is there contradicts

@@ -80,6 +80,12 @@ impl Head {
         })
     }
 
+    /// Whether two heads are the same as far as both are known. Both are all levels, narrowest first.
+    pub(super) fn agree(some: &[Self], others: &[Self]) -> bool {
+        let common = some.len().min(others.len());
+        common > 0 && some[common - 1] == others[common - 1]
+    }
+
     /// Whether a file that begins with these bytes can be the one it was taken of.
     pub(super) fn fits(self, start: &[u8]) -> bool {
         usize::try_from(self.bytes)
@@ -127,6 +133,16 @@ mod tests {
             Head::levels(&[7; 5000]).map(|h| h.bytes).collect::<Vec<_>>(),
             [8, 16, 32, 64, 128, 256, 512, 1024]
         );
+    }
+
+    #[test]
+    fn heads_of_different_width_are_compared_as_far_as_both_go() {
+        let levels = |bytes: &[u8]| Head::levels(bytes).collect::<Vec<_>>();
+        let (short, long) =
+            (levels(b"Nov 24 10:00:00 s"), levels(b"Nov 24 10:00:00 something long"));
+        assert!(Head::agree(&short, &long) && Head::agree(&long, &short));
+        assert!(!Head::agree(&levels(b"Nov 24 10:00:01 s"), &long));
+        assert!(!Head::agree(&levels(b"short"), &long), "nothing is known");
     }
 
     #[test]

@@ -258,8 +258,10 @@ impl Tailer {
             return Ok(()); // Replaced this instant; the next walk sees what is there.
         }
         let same_path = position.path == path;
-        let holds = match identity::holds(&mut body, &position) {
-            Ok(holds) => holds,
+        let proof = identity::read_head(&mut body)
+            .and_then(|start| Ok((start, identity::holds(&mut body, &position)?)));
+        let (start, holds) = match proof {
+            Ok(proof) => proof,
             Err(e) => {
                 self.problem(Some(source), path.to_owned(), e.to_string());
                 return Ok(());
@@ -278,6 +280,9 @@ impl Tailer {
         position.path = path.to_owned();
         let since = identity::modified(&opened);
         self.begin(source, position, shown, (body, &opened), stage, now);
+        if let Some(follow) = self.table.files.get_mut(&id).filter(|_| holds) {
+            follow.learn_head(&start);
+        }
         match (holds, same_path) {
             (false, _) => self.truncated(id, now),
             (true, false) => self.read_between(id, since, Some(id), now),

@@ -81,11 +81,7 @@ pub(super) struct Between {
 /// Rotated files of the same log that are newer than `since`, oldest first. `skip` names files that are known.
 ///
 /// Only names that count or date are believed: `a.log.2`, `a.log-20261124.gz`.
-pub(super) fn between(
-    original: &Path,
-    since: Time,
-    skip: &dyn Fn(Inode) -> bool,
-) -> Vec<Between> {
+pub(super) fn between(original: &Path, since: Time, skip: &dyn Fn(Inode) -> bool) -> Vec<Between> {
     let since = since.0.saturating_sub(CLOCK_GRAIN_NS);
     let entries = original.parent().and_then(|folder| fs::read_dir(folder).ok());
     let mut found: Vec<_> = entries

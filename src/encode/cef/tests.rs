@@ -1,13 +1,8 @@
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::{shorten::shorten, *};
-use crate::{
-    encode::fixture::{self, Build},
-    event::Time,
-};
+use crate::encode::fixture::{self, Build};
 
 /// A reader of CEF as strict as the standard: it shares nothing with the writer.
 pub(crate) mod strict {
@@ -373,35 +368,18 @@ fn shortening_cuts_the_longest_value_first_then_drops_pairs() {
     assert_eq!(shorten(&whole, whole.len()), whole);
 }
 
-fn any_value(text: u32) -> impl Strategy<Value = Value> {
-    prop_oneof![
-        (0..=text, 0..=text)
-            .prop_map(|(a, b)| Value::Text(crate::event::Span { start: a.min(b), end: a.max(b) })),
-        any::<i64>().prop_map(Value::Long),
-        (0_i64..70_000).prop_map(Value::Long),
-        any::<f64>().prop_map(Value::Double),
-        any::<bool>().prop_map(Value::Boolean),
-        any::<u128>().prop_map(|n| Value::Ip(IpAddr::V6(Ipv6Addr::from(n)))),
-        any::<u32>().prop_map(|n| Value::Ip(IpAddr::V4(Ipv4Addr::from(n)))),
-        any::<i64>().prop_map(|n| Value::Date(Time(n))),
-    ]
-}
-
 proptest! {
     /// Whatever comes in, a strict reader can read it, and finds the value of every field somewhere.
     #[test]
     fn any_event_reads_back(
         version in 0_u8..2,
         kind in prop::sample::select(vec!["xmpp.auth_failure", "tox.message_received", "app.unrecognised", "towline.odd"]),
-        text in "([^\\p{Cc}\u{2028}\u{2029}]|[ =\\\\|\"]){0,60}",
-        picks in prop::collection::vec((any::<prop::sample::Index>(), any_value(60)), 0..80),
+        text in fixture::clean_text(60),
+        picks in prop::collection::vec((any::<prop::sample::Index>(), fixture::any_value()), 0..80),
     ) {
         let tables = fixture::tables();
         let mut event = Build::new(&tables, kind).text("message", &text).finish();
-        for (pick, value) in picks {
-            let id = crate::event::FieldId(u16::try_from(pick.index(tables.fields().len())).expect("few"));
-            event.fields.push(Field { id, value });
-        }
+        fixture::add(&tables, &mut event, picks);
         let message = write(version, &tables, &event);
         let read = strict::parse(&message).map_err(TestCaseError::fail)?;
         let rest: serde_json::Map<String, serde_json::Value> = match read.get("cs6") {
@@ -433,7 +411,7 @@ proptest! {
     }
 
     #[test]
-    fn text_reads_back_equal(text in "[^\\p{Cc}\u{2028}\u{2029}]{1,300}") {
+    fn text_reads_back_equal(text in fixture::clean_text(300)) {
         let tables = fixture::tables();
         let event = Build::new(&tables, "xmpp.auth_failure").text("message", &text).finish();
         let read = strict::parse(&write(1, &tables, &event)).map_err(TestCaseError::fail)?;
@@ -442,7 +420,7 @@ proptest! {
     }
 
     #[test]
-    fn shortening_any_message_leaves_a_message(text in "([^\\p{Cc}]|[ =\\\\]){0,200}", bytes_max in 130_usize..600) {
+    fn shortening_any_message_leaves_a_message(text in fixture::clean_text(200), bytes_max in 130_usize..600) {
         let tables = fixture::tables();
         let event = Build::new(&tables, "xmpp.auth_failure")
             .text("message", &text).text("user.name", &text).text("tls.version", &text).finish();

@@ -16,11 +16,13 @@ pub(crate) mod names;
 mod plan;
 mod write;
 
+use std::collections::BTreeMap;
+
 use plan::Plan;
 
 use crate::{
     encode::{Agent, PRODUCT, action, family, json, scalar},
-    event::{Event, KindDef, Tables},
+    event::{Event, FieldType, KindDef, Tables},
     guard::Shippable,
     spool::Sequence,
 };
@@ -94,6 +96,11 @@ impl Ecs {
             write::Writer::new(self, kind, sequence, event, out).write();
         }
     }
+}
+
+/// Dotted name and type of every member that an object of these tables can have.
+pub(crate) fn types(tables: &Tables) -> BTreeMap<String, FieldType> {
+    plan::types(tables)
 }
 
 impl Kind {

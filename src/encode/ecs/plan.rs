@@ -113,6 +113,28 @@ const OWN: &[(Own, &str, bool, FieldType)] = &[
     (Own::Uncoerced, "towline.uncoerced", true, FieldType::Keyword),
 ];
 
+/// What is written without a place of its own: the head, the tail and what follows `observer.hostname`.
+const CONSTANT: &[(&str, FieldType)] = &[
+    ("@timestamp", FieldType::Date),
+    ("agent.id", FieldType::Keyword),
+    ("agent.name", FieldType::Keyword),
+    ("agent.type", FieldType::Keyword),
+    ("agent.version", FieldType::Keyword),
+    ("ecs.version", FieldType::Keyword),
+    ("event.category", FieldType::Keyword),
+    ("event.code", FieldType::Keyword),
+    ("event.created", FieldType::Date),
+    ("event.id", FieldType::Keyword),
+    ("event.kind", FieldType::Keyword),
+    ("event.severity", FieldType::Long),
+    ("event.type", FieldType::Keyword),
+    ("observer.ip", FieldType::Ip),
+    ("observer.product", FieldType::Keyword),
+    ("observer.type", FieldType::Keyword),
+    ("observer.vendor", FieldType::Keyword),
+    ("observer.version", FieldType::Keyword),
+];
+
 /// Places of all values, for one [`Tables`].
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -131,15 +153,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(tables: &Tables) -> Self {
         let places = names::settle(tables);
-        let mut values: BTreeMap<SortKey, (bool, FieldType)> = BTreeMap::new();
-        for (_, name, array, ty) in OWN {
-            values.insert(sort_key(name), (*array, *ty));
-        }
-        for (field, place) in tables.fields().iter().zip(&places) {
-            if let Some(place) = place {
-                values.entry(sort_key(place)).or_insert((field.array, field.ty));
-            }
-        }
+        let values = values(tables, &places);
         let mut objects = HashMap::new();
         let mut slots = Vec::with_capacity(values.len());
         let mut ranks = HashMap::with_capacity(values.len());
@@ -168,6 +182,27 @@ impl Plan {
 }
 
 type SortKey = (u8, Vec<String>);
+
+/// Every place that a value can have, in the order of writing: array or not, and its type.
+fn values(tables: &Tables, places: &[Option<String>]) -> BTreeMap<SortKey, (bool, FieldType)> {
+    let own = OWN.iter().map(|(_, name, array, ty)| (sort_key(name), (*array, *ty)));
+    let mut values: BTreeMap<_, _> = own.collect();
+    for (field, place) in tables.fields().iter().zip(places) {
+        if let Some(place) = place {
+            values.entry(sort_key(place)).or_insert((field.array, field.ty));
+        }
+    }
+    values
+}
+
+/// Dotted names and types of everything that an object can have, for index templates.
+pub(super) fn types(tables: &Tables) -> BTreeMap<String, FieldType> {
+    let places = values(tables, &names::settle(tables));
+    let mut types: BTreeMap<_, _> =
+        places.into_iter().map(|((_, path), (_, ty))| (path.join("."), ty)).collect();
+    types.extend(CONSTANT.iter().map(|(name, ty)| ((*name).to_owned(), *ty)));
+    types
+}
 
 /// `event` first, since writing begins there; then the message; ours last, with `towline.uncoerced` at the
 /// very end: what it holds is known only when all else is written. Members of an object stay together.

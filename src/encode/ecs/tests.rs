@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     encode::fixture::{self, Build},
-    event::{Field, FieldId, Time, Value},
+    event::{Time, Value},
 };
 
 fn write(tables: &Tables, event: &Event<Shippable>) -> String {
@@ -365,39 +365,23 @@ fn a_value_that_is_also_a_parent_steps_down() {
     assert!(text.contains(r#""error":{"code":"TOO_LONG","value":"too long"}"#), "{text}");
 }
 
-fn any_value(text: u32) -> impl Strategy<Value = Value> {
-    prop_oneof![
-        (0..=text, 0..=text)
-            .prop_map(|(a, b)| Value::Text(crate::event::Span { start: a.min(b), end: a.max(b) })),
-        any::<i64>().prop_map(Value::Long),
-        any::<f64>().prop_map(Value::Double),
-        any::<bool>().prop_map(Value::Boolean),
-        any::<u128>().prop_map(|n| Value::Ip(std::net::Ipv6Addr::from(n).into())),
-        any::<u32>().prop_map(|n| Value::Ip(std::net::Ipv4Addr::from(n).into())),
-        any::<i64>().prop_map(|n| Value::Date(Time(n))),
-    ]
-}
-
 proptest! {
     /// Whatever fields of whatever types come in whatever order and number, and whatever names the tables have.
     #[test]
     fn any_event_is_valid_json_with_every_member_once(
         names in prop::collection::vec("[a-c@\"\\\\]{0,2}(\\.[a-c]{0,2}){0,9}", 0..20),
-        text in "[^\\p{Cc}]{0,60}",
-        picks in prop::collection::vec((any::<prop::sample::Index>(), any_value(60)), 0..120),
+        text in fixture::clean_text(60),
+        picks in prop::collection::vec((any::<prop::sample::Index>(), fixture::any_value()), 0..120),
     ) {
         let names: Vec<_> = names.iter().map(String::as_str).chain(fixture::EXTRA.iter().copied()).collect();
         let tables = fixture::tables_with(&names);
         let mut event = Build::new(&tables, "xmpp.auth_failure").text("message", &text).finish();
-        for (pick, value) in picks {
-            let id = FieldId(u16::try_from(pick.index(tables.fields().len())).expect("few"));
-            event.fields.push(Field { id, value });
-        }
+        fixture::add(&tables, &mut event, picks);
         strict::parse(&write(&tables, &event));
     }
 
     #[test]
-    fn text_reads_back_equal(text in "[^\\p{Cc}]{0,200}") {
+    fn text_reads_back_equal(text in fixture::clean_text(200)) {
         let tables = fixture::tables();
         let event = Build::new(&tables, "xmpp.auth_failure").text("message", &text).finish();
         let value: serde_json::Value = serde_json::from_str(&write(&tables, &event)).expect("JSON");

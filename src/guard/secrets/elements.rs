@@ -25,7 +25,7 @@ const CREDENTIALS: &[&[u8]] = &[
 const TERM_BYTES_MAX: usize = 1_024;
 
 /// How far a form field is read for its values.
-const FIELD_BYTES_MAX: usize = 4_096;
+const FIELD_BYTES_MAX: usize = 2_048;
 
 /// Longest prefix of a name (`db:`) that is looked for.
 const PREFIX_BYTES_MAX: usize = 32;

@@ -81,6 +81,8 @@ impl Secrets {
                 Trigger::Jwt => other::jwt(text, place.start, &mut found),
                 Trigger::Url => other::url(text, place.end, &mut found),
                 Trigger::Pem => other::pem(text, place.end, &mut found),
+                Trigger::Arguments => other::arguments(text, place.end, &mut found),
+                Trigger::Dialback => other::dialback(text, place.end, &mut found),
             }
             at = found.end().max(place.start + 1);
         }

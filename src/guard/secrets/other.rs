@@ -5,7 +5,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 use super::Found;
-use crate::guard::syntax::{binary_at, is_word, prefix_len, quoted_at, skip_space};
+use crate::guard::syntax::{binary_at, close_of, is_word, prefix_len, quoted_at, skip_space};
 
 /// Schemes of `Authorization` that one token follows.
 const TOKEN_SCHEMES: &[&str] = &["basic", "bearer", "negotiate", "ntlm", "token", "apikey"];
@@ -140,4 +140,17 @@ pub(crate) fn url(text: &[u8], at: usize, found: &mut Found) {
 pub(crate) fn pem(text: &[u8], at: usize, found: &mut Found) {
     let end = memmem::find(&text[at..], b"-----END").map_or(text.len(), |n| at + n);
     found.add(text, at..end);
+}
+
+/// The arguments of a command such as one that registers an account: any of them may be the password.
+pub(crate) fn arguments(text: &[u8], at: usize, found: &mut Found) {
+    found.add(text, at..close_of(text, at));
+}
+
+/// `asking … if key … belongs to them`.
+pub(crate) fn dialback(text: &[u8], at: usize, found: &mut Found) {
+    let len = text[at..].iter().take_while(|b| !matches!(b, b' ' | b'\\')).count();
+    if text[at + len..].starts_with(b" belongs to") {
+        found.add(text, at..at + len);
+    }
 }

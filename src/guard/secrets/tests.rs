@@ -93,6 +93,8 @@ fn secrets_go() {
         "got Bearer S3cret012345",
         "token eyJhbGciOiJI.S3cret0123456.abc_def",
         "ldap://romeo:S3cret@ldap.example.net/",
+        "Executing command admin:register with Args=[<<\"romeo\">>,\\u{0a}  <<\"S3cret\">>]",
+        "asking montague.example.net if key S3cret belongs to them",
         "-----BEGIN PRIVATE KEY-----\\u{0a}S3cret\\u{0a}-----END PRIVATE KEY-----",
     ] {
         let redacted = redact(text);
@@ -168,9 +170,17 @@ fn only_the_secret_goes() {
     }
 }
 
-/// Texts that make a careless reader read the rest again and again.
+/// Texts that make a careless reader read the rest again and again: eight times the text may take some eight times
+/// as long, not sixty-four times.
 #[test]
 fn reading_is_linear() {
+    let read = |text: &str| {
+        let started = std::time::Instant::now();
+        redact(text);
+        crate::guard::bodies::find(text, &mut Vec::new());
+        crate::guard::words::treat(text, None);
+        started.elapsed()
+    };
     for piece in [
         "<auth",
         "<auth ",
@@ -195,16 +205,14 @@ fn reading_is_linear() {
         "password\\",
         "Cookie:",
         "PRIVATE KEY-----",
+        "if key ",
+        "with Args=[",
         "values = [",
     ] {
-        let text = piece.repeat(1 << 17 >> piece.len().ilog2());
-        let started = std::time::Instant::now();
-        redact(&text);
-        let mut runs = Vec::new();
-        crate::guard::bodies::find(&text, &mut runs);
-        crate::guard::words::treat(&text, None);
-        // The machine may be busy and this build is slow; a quadratic reader needs minutes.
-        assert!(started.elapsed().as_secs() < 30, "{piece}: {:?}", started.elapsed());
+        let few = read(&piece.repeat(4_096 / piece.len()));
+        let many = read(&piece.repeat(8 * 4_096 / piece.len()));
+        let most = few * 30 + std::time::Duration::from_millis(200);
+        assert!(many < most, "{piece}: {few:?}, eight times as many {many:?}");
     }
 }
 

@@ -29,6 +29,10 @@ pub(crate) enum Trigger {
     Url,
     /// The head of a private key file.
     Pem,
+    /// The arguments of an administrative command, without their names.
+    Arguments,
+    /// A server asks another whether a dialback key is its own.
+    Dialback,
 }
 
 /// Pieces that are looked for as they are: searching without regard to case would cost ten times as much. So keys are
@@ -114,6 +118,8 @@ const TRIGGERS: &[(Trigger, &[&str])] = &[
     (Trigger::Jwt, &["eyJ"]),
     (Trigger::Url, &["://"]),
     (Trigger::Pem, &["PRIVATE KEY-----"]),
+    (Trigger::Arguments, &["with Args=["]),
+    (Trigger::Dialback, &["if key "]),
 ];
 
 #[derive(Debug)]

@@ -43,13 +43,15 @@ impl Layout {
         let mut fits = 0;
         for cut in cuts.iter().filter(|cut| cut.begins) {
             record = record.reuse(b"");
-            let looks = self.look(&bytes[cut.start..cut.end], &clock, &mut record);
+            let line = &bytes[cut.start..cut.end];
+            let looks = self.look(line, &clock, &mut record);
+            let sure = self.syslog.as_ref().is_none_or(|header| header.is_sure(line));
             // Where most lines continue a record, they are no evidence against it: an exact rule, not a guess, says so.
             let lines = match self.start {
                 Start::Continues(_) => cut.lines as usize,
                 _ => 1,
             };
-            fits += if looks.fits && looks.complete { lines } else { 0 };
+            fits += if looks.fits && looks.complete && sure { lines } else { 0 };
         }
         fits
     }

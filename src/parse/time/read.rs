@@ -55,6 +55,7 @@ pub(super) fn read_item<'t>(item: &Item, text: &'t [u8], fields: &mut Fields) ->
         Item::Offset => fields.offset = Some(offset(&mut rest)?),
         Item::Epoch(unit) => fields.instant = Some(epoch(&mut rest, *unit)?),
         Item::Rfc3339 => rfc3339(&mut rest, fields)?,
+        Item::StrictRfc3339 => strict_rfc3339(&mut rest, fields)?,
         Item::Auto => auto(&mut rest, fields)?,
     }
     Some(rest)
@@ -227,6 +228,14 @@ fn rfc3339(rest: &mut &[u8], fields: &mut Fields) -> Option<()> {
     }
     *rest = after;
     Some(())
+}
+
+fn strict_rfc3339(rest: &mut &[u8], fields: &mut Fields) -> Option<()> {
+    let text = *rest;
+    rfc3339(rest, fields)?;
+    let letters = matches!((text.get(4), text.get(10)), (Some(b'-'), Some(b'T' | b't')));
+    let fraction = text.get(16) == Some(&b':') && text.get(19) != Some(&b',');
+    (letters && fraction && fields.offset.is_some()).then_some(())
 }
 
 /// What a JSON encoder may write: RFC 3339 or a count since the epoch, its unit told by its size.

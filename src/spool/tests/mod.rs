@@ -1,6 +1,8 @@
 //! The spool as a whole, on a real folder.
 
+mod crash;
 mod samples;
+mod sim;
 
 use std::{
     path::Path,
