@@ -102,12 +102,12 @@ impl Memory {
         let role = self.rules.role(event.kind);
         if role.starts {
             let session = Some(session_id(source, file, &self.id, offset, event.time));
-            table.insert(&self.id, Connection { session, ..Connection::default() });
+            table.insert(&self.id, Connection::new(session, event.time));
         }
         let lesson = Lesson::of(&self.rules, &look, event);
         if let Some(connection) = table.find(&self.id) {
             if is_idle(connection, event.time, self.limits.idle) {
-                *connection = Connection::default();
+                *connection = Connection::new(None, event.time);
             }
             connection.seen = connection.seen.max(event.time);
             let learnt = lesson.teach(&self.rules, connection, event);
@@ -116,7 +116,7 @@ impl Memory {
                 table.measure(&self.id);
             }
         } else if lesson.is_worth_it(&self.rules, event) {
-            let mut connection = Connection { seen: event.time, ..Connection::default() };
+            let mut connection = Connection::new(None, event.time);
             lesson.teach(&self.rules, &mut connection, event);
             table.insert(&self.id, connection);
         }
@@ -124,13 +124,31 @@ impl Memory {
             table.remove(&self.id);
         }
         self.bytes = self.bytes - before + table.bytes();
-        while (table.len() > self.limits.connections || self.bytes > self.limits.bytes)
-            && table.len() > 0
+        if table.len() > self.limits.connections || self.bytes > self.limits.bytes {
+            self.keep_within_limits(file);
+        }
+    }
+
+    /// Forgets what was quiet longest: of the file at hand its oldest connections, and for the sake of bytes all of the
+    /// file that was not used longest first.
+    fn keep_within_limits(&mut self, file: FileId) {
+        while self.bytes > self.limits.bytes
+            && let Some(oldest) = self.oldest_file().filter(|oldest| *oldest != file)
         {
+            self.forget(oldest);
+        }
+        let Some(table) = self.files.get_mut(&file) else { return };
+        while table.len() > self.limits.connections || self.bytes > self.limits.bytes {
             let before = table.bytes();
-            table.remove_oldest();
+            if !table.remove_oldest() {
+                return;
+            }
             self.bytes -= before - table.bytes();
         }
+    }
+
+    fn oldest_file(&self) -> Option<FileId> {
+        self.files.iter().min_by_key(|(_, table)| table.used).map(|(file, _)| *file)
     }
 
     /// Forgets the file that was not used longest, if there are too many.
@@ -139,7 +157,7 @@ impl Memory {
         if self.files.len() < self.limits.files || self.files.contains_key(&file) {
             return;
         }
-        if let Some(oldest) = self.files.iter().min_by_key(|(_, table)| table.used).map(|(id, _)| *id) {
+        if let Some(oldest) = self.oldest_file() {
             self.forget(oldest);
         }
     }
@@ -178,8 +196,13 @@ impl Look {
         }
         let id = own.or(other)?;
         let is_id = !id.is_empty() && id.len() <= ID_BYTES_MAX;
-        (is_id && rules.is_connection(event.slice(id)))
-            .then_some(Self { id, has_id_field: own.is_some(), outcome, present, forged })
+        (is_id && rules.is_connection(event.slice(id))).then_some(Self {
+            id,
+            has_id_field: own.is_some(),
+            outcome,
+            present,
+            forged,
+        })
     }
 }
 
@@ -197,7 +220,8 @@ struct Lesson {
 impl Lesson {
     fn of(rules: &Rules, look: &Look, event: &Event<Raw>) -> Self {
         let role = rules.role(event.kind);
-        let mut teaches = Groups::NONE.with(Group::Source).with(Group::Destination).with(Group::Transport);
+        let mut teaches =
+            Groups::NONE.with(Group::Source).with(Group::Destination).with(Group::Transport);
         if look.outcome != Outcome::Failure {
             teaches = teaches.with(Group::Alone);
         }
@@ -304,8 +328,8 @@ fn contradicted(rules: &Rules, connection: &Connection, event: &Event<Raw>) -> G
 }
 
 fn is_idle(connection: &Connection, now: Time, idle: Duration) -> bool {
-    let quiet = now.0.saturating_sub(connection.seen.0);
-    connection.seen != Time::default() && i128::from(quiet) > idle.as_nanos().cast_signed()
+    let quiet = now.0.saturating_sub(connection.seen.0).max(0);
+    u128::from(quiet.unsigned_abs()) > idle.as_nanos()
 }
 
 /// Digits of `towline.session.id`: 128 bits.

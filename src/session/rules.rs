@@ -127,7 +127,9 @@ impl fmt::Display for RulesError {
         match self {
             Self::Kind(name) => write!(f, "unknown event kind `{name}` in [session]"),
             Self::Field(name) => write!(f, "unknown field `{name}` in `keep` of [session]"),
-            Self::TooMany(n) => write!(f, "`keep` of [session] has {n} fields, at most {KEEP_MAX} can be kept"),
+            Self::TooMany(n) => {
+                write!(f, "`keep` of [session] has {n} fields, at most {KEEP_MAX} can be kept")
+            }
         }
     }
 }

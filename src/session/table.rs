@@ -20,6 +20,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// A connection of which nothing is known but perhaps that it was opened.
+    pub(crate) fn new(session: Option<[u8; 32]>, seen: Time) -> Self {
+        Self { session, seen, ..Self::default() }
+    }
+
     /// The value at a place, and its bytes if it is text.
     pub(crate) fn value(&self, place: usize) -> Option<(Value, &[u8])> {
         let value = self.values.get(place).copied().flatten()?;
@@ -73,7 +78,9 @@ impl Connection {
 
     /// Forgets the value at a place.
     pub(crate) fn forget(&mut self, place: usize) {
-        let Some(Value::Text(_)) = self.values.get_mut(place).and_then(Option::take) else { return };
+        let Some(Value::Text(_)) = self.values.get_mut(place).and_then(Option::take) else {
+            return;
+        };
         let old = std::mem::take(&mut self.text);
         for value in self.values.iter_mut().flatten() {
             if let Value::Text(span) = value {
@@ -83,7 +90,9 @@ impl Connection {
     }
 
     fn size(&self) -> usize {
-        size_of::<Slot>() + self.text.capacity() + self.values.capacity() * size_of::<Option<Value>>()
+        size_of::<Slot>()
+            + self.text.capacity()
+            + self.values.capacity() * size_of::<Option<Value>>()
     }
 }
 
