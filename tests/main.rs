@@ -10,8 +10,10 @@
 //!
 //! Receivers are real (`support/receivers.rs`); `cargo xtask test` installs them and runs everything.
 
+mod config_errors;
 mod corpus;
 mod crash;
 mod delivery;
+mod guard_types;
 mod support;
 mod tidy;

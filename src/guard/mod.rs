@@ -1,6 +1,39 @@
-//! Makes text safe (`text`) and private (`privacy`): the only maker of [`Clean`] and [`Shippable`].
+//! Makes text safe (`text`), takes secrets out (`secrets`) and makes events private (`privacy`): the only maker of
+//! [`Clean`] and [`Shippable`].
+//!
+//! ```text
+//! Event<Raw> ─► escape ─► redact secrets ─► limit lengths ─► Event<Clean> ─► privacy profile ─► Event<Shippable>
+//! ```
+//!
+//! Invariants. Clean text has no character that could end, forge or disguise a line, and no password, token or key
+//! that `secrets` knows. Every span of a clean or shippable event lies on character boundaries of its text. The text
+//! of a shippable event holds what its fields refer to and nothing else. Neither type can be made from a string
+//! elsewhere: both have private fields and no conversion, and the spool's way back is [`Shippable::revalidate`].
+//!
+//! Pure: no I/O, no clock.
 
-use crate::event::Text;
+mod bodies;
+mod clean;
+mod compact;
+mod limits;
+mod privacy;
+mod syntax;
+mod text;
+mod tokens;
+mod words;
+
+use std::fmt;
+
+pub use self::{
+    clean::{Guard, TAG_REJECTED},
+    limits::{KEYWORD_BYTES_MAX, TEXT_BYTES_MAX},
+    privacy::{Privacy, ProfileError},
+    text::{Mode, unescape},
+};
+use crate::event::{Field, FieldId, Span, Text, Value};
+
+/// A key for pseudonyms has at least so many bytes.
+pub const KEY_BYTES_MIN: usize = tokens::Tokens::KEY_BYTES_MIN;
 
 /// Text without control characters, forged line ends or bidi tricks; valid UTF-8. Made by `guard` alone.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -28,25 +61,58 @@ impl Shippable {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The way back from disk: takes stored text only if it is still clean.
+    ///
+    /// # Errors
+    ///
+    /// [`NotClean`] if the bytes are not UTF-8 or have an unsafe character: then they are not what was stored.
+    pub fn revalidate(text: Vec<u8>) -> Result<Self, NotClean> {
+        if !text::is_clean(&text) {
+            return Err(NotClean);
+        }
+        String::from_utf8(text).map(Self).map_err(|_| NotClean)
+    }
 }
 
-/// Text is not clean: its bytes were changed, or another version of the guard made them.
+/// Stored text has an unsafe character.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotClean;
 
-impl Shippable {
-    /// The only way back to the type, for what was shippable before it was stored: looks at every character again.
-    pub fn revalidate(text: Vec<u8>) -> Result<Self, NotClean> {
-        let text = String::from_utf8(text).map_err(|_| NotClean)?;
-        let unclean = |c: char| {
-            c.is_control()
-                || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        };
-        let ascii = |byte: &u8| (0x20..0x7f).contains(byte);
-        if text.bytes().all(|byte| ascii(&byte)) || !text.contains(unclean) {
-            Ok(Self(text))
-        } else {
-            Err(NotClean)
-        }
+impl fmt::Display for NotClean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stored text has a control character or is not UTF-8: it was altered after it was written")
     }
 }
+
+impl std::error::Error for NotClean {}
+
+/// The span of a text value.
+fn text_span(field: &Field) -> Option<Span> {
+    match field.value {
+        Value::Text(span) => Some(span),
+        _ => None,
+    }
+}
+
+/// Adds text behind the buffer and says where it is. Spans fit into `u32`: a record is a few MiB at most.
+fn append(text: &mut String, value: &str) -> Span {
+    let small = |n| u32::try_from(n).unwrap_or(u32::MAX);
+    let start = text.len();
+    text.push_str(value);
+    Span { start: small(start), end: small(text.len()) }
+}
+
+/// Adds a text field.
+fn push_text(text: &mut String, fields: &mut Vec<Field>, id: FieldId, value: &str) {
+    let span = append(text, value);
+    fields.push(Field { id, value: Value::Text(span) });
+}
+
+/// The text of a span; empty for a span outside of it.
+fn slice(text: &str, span: Span) -> &str {
+    text.get(span.range()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
