@@ -104,33 +104,75 @@ impl Parser<'_, '_> {
             }
             self.record.set_cut();
         }
+        if first == b'"' {
+            return self.text_member(at, key);
+        }
         let name = self.name(key);
         if first == b'[' {
             return self.elements(at + 1, name);
         }
-        let (value, end) = self.value(at)?;
+        let (value, end) = self.other_value(at)?;
         if let Some(name) = name {
             self.keep(name, value, at, end);
         }
         Some(end)
     }
 
-    /// What to call a key; `None` for one that was there already.
+    /// A member whose value is text, as most are. Written so that names and values go straight into the part: moving
+    /// them about as optional enums costs more than the rest.
     #[inline]
+    fn text_member(&mut self, at: usize, key: Slice) -> Option<usize> {
+        let names = self.rules.names;
+        let found = names.look_up(self.record.text(key));
+        match found.known {
+            Some(id) if id != names::TIMESTAMP => {
+                self.required |= found.required;
+                let (text, end) = self.string(at)?;
+                if self.first_time(usize::from(id), Name::Known(id)) {
+                    self.record.push(Name::Known(id), Scalar::Text(text));
+                }
+                Some(end)
+            }
+            None if !names.renames_subtrees() => {
+                self.required |= found.required;
+                let (text, end) = self.string(at)?;
+                if self.first_time(found.hash as usize, Name::Text(key)) {
+                    self.record.push(Name::Text(key), Scalar::Text(text));
+                }
+                Some(end)
+            }
+            _ => {
+                let name = self.name(key);
+                let (text, end) = self.string(at)?;
+                if let Some(name) = name {
+                    self.keep(name, Scalar::Text(text), at, end);
+                }
+                Some(end)
+            }
+        }
+    }
+
+    /// What to call a key; `None` for one that was there already.
     fn name(&mut self, key: Slice) -> Option<Name> {
         let Resolved { name, required, hash } = self.rules.names.resolve(self.record, key);
         self.required |= required;
-        let bit = match name {
-            Name::Known(id) => usize::from(id) % SEEN_BITS,
-            Name::Text(_) => hash as usize % SEEN_BITS,
+        let number = match name {
+            Name::Known(id) => usize::from(id),
+            Name::Text(_) => hash as usize,
         };
+        self.first_time(number, name).then_some(name)
+    }
+
+    /// Whether a name was not there yet. `number` is the same for the same name.
+    #[inline]
+    fn first_time(&mut self, number: usize, name: Name) -> bool {
+        let bit = number % SEEN_BITS;
         let (word, mask) = (&mut self.seen[bit / 64], 1 << (bit % 64));
         let maybe = *word & mask != 0;
         *word |= mask;
-        (!maybe || !self.record.has(name)).then_some(name)
+        !maybe || !self.record.has(name)
     }
 
-    #[inline]
     fn keep(&mut self, name: Name, value: Scalar, at: usize, end: usize) {
         let value = match name {
             Name::Known(names::TIMESTAMP) => self.timestamp(value, at, end),
