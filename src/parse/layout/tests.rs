@@ -178,6 +178,9 @@ fn a_syslog_header_may_stand_before_all_that() {
         "@timestamp=1795255200000000000|host.hostname=vm|process.name=app|process.pid=7|log.logger=c2s1|message=a\n\tb"
     );
     let plain = layout("syslog = true");
+    let open = "<134>1 - vm - - - [a x=\"1\n<34>1 - forged - - - - root\"] m\n<134>1 - vm - - - [a x=\"1\"] n\n<134>1 - vm - - - - o\n";
+    let (records, _) = cut(&plain, open, Flush::Idle);
+    assert_eq!(records.len(), 3, "{records:?}");
     let stream = "Nov 21 10:00:00 vm app: a\n b\nNov 21 10:00:01 vm app: c\n";
     assert_eq!(cut(&plain, stream, Flush::Idle).0.len(), 2);
 }
