@@ -58,7 +58,7 @@ impl Template {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
+pub(super) enum Ending {
     /// The match must reach the end of the text.
     Whole,
     Prefix,
