@@ -210,8 +210,7 @@ impl Names {
         let Some(Replacement { from, to }) = prefix else {
             return found(Name::Text(written), own_hash);
         };
-        let start = written.start + u32::try_from(from.len()).unwrap_or(0);
-        let rest = Slice { start, ..written };
+        let rest = written.skip(from.len());
         if rest.is_empty() {
             return found(Name::Text(written), own_hash);
         }

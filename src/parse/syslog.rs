@@ -144,7 +144,7 @@ impl Header {
         };
         let time = next()?;
         let (host, process, pid, msgid) = (next()?, next()?, next()?, next()?);
-        let written = line.get(time.start as usize..time.end as usize)?;
+        let written = line.get(time.range())?;
         let time = match self.rfc3339.read(written) {
             Some((time, used)) if used == written.len() => Some(time),
             None if written == b"-" => None,

@@ -296,7 +296,7 @@ pub(super) fn find(literal: &Literal, text: &[u8]) -> Option<usize> {
 fn shift(value: Scalar, by: usize) -> Scalar {
     match value {
         Scalar::Text(slice) => {
-            Scalar::Text(Slice::line(slice.start as usize + by, slice.end as usize + by))
+            Scalar::Text(Slice::line(slice.range().start + by, slice.range().end + by))
         }
         other => other,
     }

@@ -18,7 +18,7 @@ fn matched(pattern: &str, text: &str) -> String {
     }
     assert_eq!(out.len(), template.captures().len());
     let show = |captured: &Captured| match captured.value {
-        Scalar::Text(s) => text[s.start as usize..s.end as usize].to_owned(),
+        Scalar::Text(s) => text[s.range()].to_owned(),
         Scalar::Time(time) => time.0.to_string(),
         Scalar::Ip(ip) => ip.to_string(),
         other => format!("{other:?}"),
@@ -169,7 +169,7 @@ proptest! {
             }
             for captured in &out {
                 if let Scalar::Text(slice) = captured.value {
-                    prop_assert!(slice.start <= slice.end && slice.end as usize <= text.len());
+                    prop_assert!(slice.range().start <= slice.range().end && slice.range().end <= text.len());
                 }
             }
         }
