@@ -126,7 +126,8 @@ impl Header {
         }
         let old = line.get(at).is_some_and(u8::is_ascii_alphabetic);
         let format = if old { &self.rfc3164 } else { &self.rfc3339 };
-        let (time, used) = format.read(line.get(at..)?)?;
+        let mut time = time::Fields::default();
+        let used = format.read(line.get(at..)?, &mut time)?;
         at += used;
         if line.get(at) != Some(&b' ') {
             return None;
@@ -145,8 +146,9 @@ impl Header {
         let time = next()?;
         let (host, process, pid, msgid) = (next()?, next()?, next()?, next()?);
         let written = line.get(time.range())?;
-        let time = match self.rfc3339.read(written) {
-            Some((time, used)) if used == written.len() => Some(time),
+        let mut fields = time::Fields::default();
+        let time = match self.rfc3339.read(written, &mut fields) {
+            Some(used) if used == written.len() => Some(fields),
             None if written == b"-" => None,
             _ => return None,
         };
