@@ -229,6 +229,21 @@ impl Input {
         self.ended = self.buffer.len() - before < READ_BYTES;
         Ok(())
     }
+
+    /// Drops the rest of a line, its newline included, and returns how many bytes that were.
+    fn skip_line(&mut self) -> io::Result<u64> {
+        let mut skipped = 0;
+        loop {
+            let newline = memchr::memchr(b'\n', &self.buffer);
+            let used = newline.map_or(self.buffer.len(), |at| at + 1);
+            self.buffer.drain(..used);
+            skipped += used as u64;
+            if newline.is_some() || self.ended {
+                return Ok(skipped);
+            }
+            self.fill()?;
+        }
+    }
 }
 
 /// One dry run.
@@ -263,9 +278,10 @@ impl Run<'_> {
             };
             cuts.clear();
             let mut used = self.layout.records(&input.buffer, flush, &mut cuts);
-            if used == 0 && full {
-                // One line that is longer than the buffer.
-                used = input.buffer.len();
+            let endless = used == 0 && full && !input.ended;
+            if endless {
+                // One line that is longer than the buffer: its beginning is the record.
+                used = self.layout.records(&input.buffer, Flush::End, &mut cuts);
             }
             self.records(&input.buffer[..used], &cuts, out)?;
             input.buffer.drain(..used);
@@ -273,6 +289,10 @@ impl Run<'_> {
                 return Ok(());
             }
             input.fill()?;
+            if endless {
+                self.offset += input.skip_line()?;
+                self.line += 1;
+            }
         }
     }
 

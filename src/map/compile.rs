@@ -248,6 +248,7 @@ impl Compiler<'_, '_> {
     fn copying(&mut self, from: &[FromSpec], template: Option<&Template>) -> Vec<Copying> {
         let copy = |from: &FromSpec| Copying {
             field: from.field,
+            array: self.tables.field(from.field).array,
             lookups: from.names.iter().map(|name| self.lookup(&name.value, template)).collect(),
         };
         from.iter().map(copy).collect()

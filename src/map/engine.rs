@@ -471,13 +471,13 @@ impl Mapping {
                 }
             }
             emit.begin(From::Binding);
-            copy(&mut emit, &alternative.from, &view, captured);
+            copy(&mut emit, &alternative.from, &view, &scratch.names, captured);
             emit.begin(From::BindingConstant);
             let binding = &self.bindings[alternative.binding];
             binding.constants.iter().for_each(|(id, constant)| emit.constant(*id, constant));
         }
         emit.begin(From::Source);
-        copy(&mut emit, &self.from, &view, captured);
+        copy(&mut emit, &self.from, &view, &scratch.names, captured);
         emit.begin(From::Part);
         self.pass(&mut emit, &view, &scratch.names);
         emit.begin(From::SourceConstant);
@@ -518,12 +518,40 @@ impl Mapping {
     }
 }
 
-fn copy(emit: &mut Emit<'_>, from: &[Copying], view: &View<'_, '_>, captured: &[Captured]) {
+fn copy(
+    emit: &mut Emit<'_>,
+    from: &[Copying],
+    view: &View<'_, '_>,
+    names: &[Option<NameId>],
+    captured: &[Captured],
+) {
     for one in from {
+        if one.array && copy_all(emit, one, view, names) {
+            continue;
+        }
         if let Some(found) = one.lookups.iter().find_map(|lookup| view.find(lookup, captured)) {
             emit.put(one.field, found.scalar, found.text, found.escaped);
         }
     }
+}
+
+/// Copies all parts of the first name that is there: the elements of an array. False if there is none.
+fn copy_all(
+    emit: &mut Emit<'_>,
+    one: &Copying,
+    view: &View<'_, '_>,
+    names: &[Option<NameId>],
+) -> bool {
+    let name = one.lookups.iter().find_map(|lookup| match lookup.whole {
+        Some(rules::Origin::Name(name)) if view.name(name).is_some() => Some(name),
+        _ => None,
+    });
+    let Some(name) = name else { return false };
+    for (part, _) in view.record.parts().iter().zip(names).filter(|(_, n)| **n == Some(name)) {
+        let found = view.of(part.value);
+        emit.put(one.field, found.scalar, found.text, false);
+    }
+    true
 }
 
 /// [`EventId`]: the same for the same line of the same place, whenever it is read.
