@@ -10,5 +10,9 @@
 //!
 //! Receivers are real (`support/receivers.rs`); `cargo xtask test` installs them and runs everything.
 
+mod config_errors;
+mod corpus;
+mod crash;
+mod delivery;
 mod support;
 mod tidy;

@@ -18,6 +18,7 @@ use crate::{
 /// Asks the agent over the socket in its state folder. The balance, in records, closes at every moment:
 /// read + generated = shipped + pending + dead + dropped + lost.
 #[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
     /// Print one JSON object.
     #[arg(long)]

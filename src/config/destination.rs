@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Known,
     secret::{Environment, secret},
-    sheet::{Placed, Section, Wrong},
+    sheet::{BASIC_EXAMPLE, Placed, Section, Wrong},
     tls::tls,
     value,
 };
@@ -105,7 +105,8 @@ impl Destinations<'_> {
         let retry_max = retry_ms_max.map_or(RETRY_MAX.max(retry_min), |placed| placed.value);
         if retry_max < retry_min {
             let wrong = Wrong::new("`retry_ms_max` is less than `retry_ms_min`");
-            section.sheet.error(retry_max_at, wrong);
+            let hint = format!("at least `\"{}\"`", value::show_time(retry_min));
+            section.sheet.error(retry_max_at, wrong.hint(hint));
         }
         Some(Settings {
             name,
@@ -172,9 +173,7 @@ impl Destinations<'_> {
         let password = secret(&mut basic, "password", self.environment);
         if has_basic {
             for key in ["user", "password"].iter().filter(|key| !basic.has(key)) {
-                let example =
-                    r#"{ user = "towline", password = { file = "/etc/towline/password" } }"#;
-                basic.missing(key, &format!("basic = {example}"));
+                basic.missing(key, BASIC_EXAMPLE);
             }
         }
         basic.finish(|_| None);
@@ -283,7 +282,7 @@ fn required<T>(
     example: &str,
 ) {
     if !section.has(key) {
-        section.missing(key, example);
+        section.missing(key, &format!("for example `{example}`"));
     } else if list.is_some_and(<[_]>::is_empty) && section.is_empty_list(key) {
         let wrong =
             Wrong::new(format!("`{key}` is empty")).hint(format!("for example `{example}`"));

@@ -6,12 +6,14 @@ use std::{
 };
 
 use super::{
-    Agent, GuardMode, Known, LogFormat, LogLevel, Privacy,
+    Agent, Known, KnownProfile, LogFormat, LogLevel, Privacy,
     secret::{Environment, secret},
     sheet::{Section, Wrong},
     value,
 };
 use crate::{
+    deliver::Secret,
+    guard::{self, Mode},
     problem,
     spool::{self, Durability, WhenFull},
 };
@@ -66,31 +68,52 @@ pub(super) fn privacy(
     let mut section = root.section("privacy");
     let profile = section.take("profile", |value| profile(value::text(value)?, known));
     let key = secret(&mut section, "key", environment);
-    let profile = profile.map_or_else(|| PROFILE.to_owned(), |placed| placed.value);
-    if section.has("key") && NEEDS_NO_KEY.contains(&profile.as_str()) {
-        let wrong =
-            Wrong::new(format!("profile `{profile}` makes no pseudonyms: its key is not used"));
-        section.sheet.warn(section.place_of("key"), wrong.hint("leave `key` out"));
+    let at = profile.as_ref().map_or_else(|| section.at.clone(), |placed| placed.at.clone());
+    let profile = profile
+        .map(|placed| placed.value)
+        .unwrap_or_else(|| KnownProfile { name: PROFILE.to_owned(), needs_key: false });
+    match (section.has("key"), profile.needs_key) {
+        (true, false) => {
+            let message =
+                format!("profile `{}` makes no pseudonyms: its key is not used", profile.name);
+            section
+                .sheet
+                .warn(section.place_of("key"), Wrong::new(message).hint("leave `key` out"));
+        }
+        (false, true) => {
+            let wrong =
+                Wrong::new(format!("profile `{}` makes pseudonyms, and has no key", profile.name));
+            section
+                .sheet
+                .error(at, wrong.hint("add `key = { file = \"/etc/towline/privacy.key\" }`"));
+        }
+        _ => {}
     }
+    check_length(&section, key.as_ref(), profile.needs_key);
     section.finish(|_| None);
-    Privacy { profile, key }
+    Privacy { profile: profile.name, key }
 }
 
-const NEEDS_NO_KEY: [&str; 2] = ["full", "standard"];
-
-fn profile(name: String, known: &Known) -> Result<String, Wrong> {
-    let profiles: Vec<&str> = match known.profiles.is_empty() {
-        true => NEEDS_NO_KEY.to_vec(),
-        false => known.profiles.iter().map(String::as_str).collect(),
-    };
-    if profiles.contains(&name.as_str()) {
-        return Ok(name);
+/// A key that can be guessed makes pseudonyms that can be undone.
+fn check_length(section: &Section<'_>, key: Option<&Secret>, needed: bool) {
+    if needed && key.is_some_and(|key| key.reveal().len() < guard::KEY_BYTES_MIN) {
+        let wrong = Wrong::new(format!("the key is shorter than {} bytes", guard::KEY_BYTES_MIN));
+        section
+            .sheet
+            .error(section.place_of("key"), wrong.hint("make one: `openssl rand -hex 32`"));
     }
-    let wrong = Wrong::new(match name.as_str() {
-        "pseudonymous" | "strict" => format!("profile `{name}` is not in this version"),
-        _ => format!("there is no privacy profile `{name}`"),
-    });
-    Err(wrong.maybe_hint(problem::suggest(&name, profiles)))
+}
+
+fn profile(name: String, known: &Known) -> Result<KnownProfile, Wrong> {
+    let names = known.profiles.iter().map(|profile| profile.name.as_str());
+    if known.profiles.is_empty() {
+        return Ok(KnownProfile { name, needs_key: false });
+    }
+    let found = known.profiles.iter().find(|profile| profile.name == name).cloned();
+    found.ok_or_else(|| {
+        Wrong::new(format!("there is no privacy profile `{name}`"))
+            .maybe_hint(problem::suggest(&name, names))
+    })
 }
 
 /// `[spool]`.
@@ -145,16 +168,13 @@ pub(super) fn mappings(root: &mut Section<'_>) -> PathBuf {
 }
 
 /// `[guard]`.
-pub(super) fn guard(root: &mut Section<'_>) -> GuardMode {
-    const MODE: &[(&str, GuardMode)] = &[
-        ("escape", GuardMode::Escape),
-        ("strip", GuardMode::Strip),
-        ("reject", GuardMode::Reject),
-    ];
+pub(super) fn guard(root: &mut Section<'_>) -> Mode {
+    const MODE: &[(&str, Mode)] =
+        &[("escape", Mode::Escape), ("strip", Mode::Strip), ("reject", Mode::Reject)];
     let mut section = root.section("guard");
     let mode = section.take("mode", value::choice(MODE));
     section.finish(|_| None);
-    mode.map_or_else(GuardMode::default, |placed| placed.value)
+    mode.map_or_else(Mode::default, |placed| placed.value)
 }
 
 /// Names that other shippers use.

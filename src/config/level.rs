@@ -1,5 +1,9 @@
 //! Levels of log lines, to compare what programs call them.
 
+use toml::de::DeValue;
+
+use super::{sheet::Wrong, value};
+
 /// How important a program finds a line, from least to most.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Level {
@@ -20,7 +24,7 @@ pub enum Level {
 }
 
 /// Names in the configuration.
-pub(super) const NAMES: &[(&str, Level)] = &[
+const NAMES: &[(&str, Level)] = &[
     ("trace", Level::Trace),
     ("debug", Level::Debug),
     ("info", Level::Info),
@@ -31,6 +35,13 @@ pub(super) const NAMES: &[(&str, Level)] = &[
 ];
 
 impl Level {
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        // Every level has a name, in their order.
+        NAMES[self as usize].0
+    }
+
     /// The level that a program means by `name`, in any case: names of syslog (RFC 5424), of the usual logging
     /// libraries, and their abbreviations. `None` for a name that nobody uses for a level.
     #[must_use]
@@ -55,6 +66,17 @@ impl Level {
     }
 }
 
+/// Reads a level of the configuration; of a program's name for one it says what it is called here.
+pub(super) fn read(value: &DeValue<'_>) -> Result<Level, Wrong> {
+    value::choice(NAMES)(value).map_err(|wrong| {
+        let meant = value.as_str().and_then(|word| Level::of(word.as_bytes()));
+        match NAMES.iter().find(|(_, level)| Some(*level) == meant) {
+            Some((name, _)) => wrong.hint(format!("did you mean `{name}`?")),
+            None => wrong,
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +96,7 @@ mod tests {
         assert!(NAMES.is_sorted_by_key(|(_, level)| *level));
         for (name, level) in NAMES {
             assert_eq!(Level::of(name.as_bytes()), Some(*level), "{name}");
+            assert_eq!(level.name(), *name);
         }
     }
 }

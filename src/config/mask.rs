@@ -1,5 +1,8 @@
 //! Hides secrets in a configuration's text before any of its lines is shown. Works on text that does not parse
 //! and on keys that are misspelt: better a harmless value hidden than a secret printed.
+//!
+//! Where the text parses, the values of certain keys are hidden. Where it does not, nobody knows what is a value: there
+//! the rest of every line that names such a key is hidden.
 
 use std::ops::Range;
 
@@ -7,17 +10,76 @@ use crate::problem;
 
 /// The same text, byte for byte as long, with `*` in place of what may be a secret.
 pub(super) fn mask(text: &str) -> String {
+    hide(text, Scanner::new(text).hidden(), |c| c != '\n')
+}
+
+/// The same for a text that does not parse.
+pub(super) fn mask_broken(text: &str) -> String {
+    hide(&mask(text), rests_of_lines(text), char::is_alphanumeric)
+}
+
+fn hide(text: &str, pieces: Vec<Range<usize>>, hidden: impl Fn(char) -> bool) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut at = 0;
-    for hidden in Scanner::new(text).hidden() {
-        masked.push_str(&text[at..hidden.start]);
-        for c in text[hidden.clone()].chars() {
-            (0..c.len_utf8()).for_each(|_| masked.push(if c == '\n' { c } else { '*' }));
+    for piece in pieces {
+        masked.push_str(&text[at..piece.start]);
+        for c in text[piece.clone()].chars() {
+            match hidden(c) {
+                true => (0..c.len_utf8()).for_each(|_| masked.push('*')),
+                false => masked.push(c),
+            }
         }
-        at = hidden.end;
+        at = piece.end;
     }
     masked.push_str(&text[at..]);
     masked
+}
+
+/// What stands behind a word that names a secret, to the end of its line; behind three quotes, to the line of the
+/// next three. And what stands before the last `@` in a URL.
+fn rests_of_lines(text: &str) -> Vec<Range<usize>> {
+    let mut rests = Vec::new();
+    let mut start = 0;
+    let mut until = None;
+    for line in text.split_inclusive('\n') {
+        let end = start + line.len();
+        let named = secret_word(line).map(|word| start + word);
+        let triple = ["\"\"\"", "'''"].into_iter().find(|quotes| line.contains(quotes));
+        let userinfo = line.find("://").zip(line.rfind('@')).filter(|(scheme, at)| scheme < at);
+        match (until, named) {
+            (Some(_), _) => rests.push(start..end),
+            (None, Some(word)) => rests.push(word..end),
+            (None, None) => rests.extend(userinfo.map(|(scheme, at)| start + scheme..start + at)),
+        }
+        until = match until {
+            Some(quotes) => Some(quotes).filter(|quotes| !line.contains(quotes)),
+            None => {
+                triple.filter(|quotes| named.is_some() && line.matches(quotes).count() % 2 == 1)
+            }
+        };
+        start = end;
+    }
+    rests
+}
+
+/// Where the first word ends that names a secret.
+fn secret_word(line: &str) -> Option<usize> {
+    let mut at = 0;
+    for word in line.split_inclusive(|c: char| !c.is_alphanumeric() && c != '_' && c != '-') {
+        at += word.len();
+        let word = word.trim_end_matches(|c: char| !c.is_alphanumeric());
+        // What `key` holds is a path in one table and a secret in another; what `basic` holds is a table.
+        let plain = match Holds::of(word, Holds::Plain) {
+            Holds::Plain => true,
+            Holds::SecretUnlessPath => line[at..].contains('/'),
+            Holds::SecretString => line[at..].trim_start_matches([' ', '=']).starts_with('{'),
+            Holds::Secret => word.is_empty(),
+        };
+        if !plain {
+            return Some(at);
+        }
+    }
+    None
 }
 
 /// What a key says about the strings behind it.
@@ -37,7 +99,7 @@ impl Holds {
     fn of(key: &str, around: Self) -> Self {
         let key = key.to_lowercase();
         let names = ["password", "passphrase", "api_key", "secret", "token"];
-        let contains = ["pas", "pwd", "api", "secret", "token"];
+        let contains = ["pas", "pwd", "apik", "api_k", "api-k", "secret", "token"];
         match key.as_str() {
             "file" | "env" | "credential" => Self::Plain,
             _ if around == Self::Secret => Self::Secret,
@@ -204,6 +266,22 @@ mod tests {
     }
 
     #[test]
+    fn hides_more_where_the_text_does_not_parse() {
+        let check = |text: &str, expected: &str| assert_eq!(mask_broken(text), expected);
+        check(
+            "user = \"u\", \"password = 'hunter2'\nb = 1",
+            "user = \"u\", \"password = '*******'\nb = 1",
+        );
+        check("'api_key = \"\"\"\nhunter2\"\"\"\nb = 1", "'api_key = \"\"\"\n*******\"\"\"\nb = 1");
+        check(
+            "urls = [ https://u:p,q@h ]",
+            "urls = [ *****://*:*,*@h ]".replace("*****", "https").as_str(),
+        );
+        check("tls = { key = \"/etc/key }", "tls = { key = \"/etc/key }");
+        check("\"key = \"hunter2", "\"key = \"*******");
+    }
+
+    #[test]
     fn shows_the_rest() {
         for text in [
             r#"password = { file = "/etc/towline/password" }"#,
@@ -221,6 +299,7 @@ mod tests {
             let masked = mask(&text);
             prop_assert_eq!(masked.len(), text.len());
             prop_assert_eq!(masked.matches('\n').count(), text.matches('\n').count());
+            prop_assert_eq!(mask_broken(&text).len(), text.len());
         }
     }
 }

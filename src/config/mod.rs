@@ -34,6 +34,7 @@ use self::{
 };
 use crate::{
     deliver::{self, Secret},
+    guard,
     problem::Problem,
     spool, tail,
 };
@@ -66,7 +67,7 @@ pub struct Config {
     /// The user's own mappings.
     pub mappings_folder: PathBuf,
     /// What is done with characters that forge or hide.
-    pub guard_mode: GuardMode,
+    pub guard_mode: guard::Mode,
     /// How long stopping may take.
     pub stop_deadline: Duration,
 }
@@ -150,18 +151,6 @@ pub struct Privacy {
     pub key: Option<Secret>,
 }
 
-/// What is done with characters that forge or hide.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum GuardMode {
-    /// Write them reversibly: `\u{0a}`.
-    #[default]
-    Escape,
-    /// Leave them out.
-    Strip,
-    /// Leave the value out that holds one.
-    Reject,
-}
-
 /// Names that the mappings define. Where a list is empty, names of its sort are not checked.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Known {
@@ -170,7 +159,7 @@ pub struct Known {
     /// Event kinds of the catalogue.
     pub kinds: Vec<String>,
     /// Privacy profiles.
-    pub profiles: Vec<String>,
+    pub profiles: Vec<KnownProfile>,
 }
 
 /// A mapping and its layouts.
@@ -180,6 +169,15 @@ pub struct KnownMapping {
     pub name: String,
     /// Names of its layouts.
     pub layouts: Vec<String>,
+}
+
+/// A privacy profile.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KnownProfile {
+    /// Its name: its file's.
+    pub name: String,
+    /// Whether it makes pseudonyms, for which it needs a key.
+    pub needs_key: bool,
 }
 
 impl Known {
@@ -227,7 +225,7 @@ impl Said {
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes());
-            let shown = mask::mask(&text);
+            let shown = mask::mask_broken(&text);
             Problem::at(path, &shown, valid..valid + 1, "not UTF-8").hint("save the file as UTF-8")
         })?;
         Ok(Self::of_text(path, text))
@@ -272,10 +270,13 @@ impl Said {
         known: &Known,
         environment: Environment<'_>,
     ) -> Result<(Config, Vec<Warning>), Vec<Problem>> {
-        let shown = mask::mask(&self.text);
-        let sheet = Sheet::new(&self.path, &shown);
         let (table, errors) = toml::de::DeTable::parse_recoverable(&self.text);
-        let config = match syntax::report(&sheet, errors) {
+        let shown = match errors.is_empty() {
+            true => mask::mask(&self.text),
+            false => mask::mask_broken(&self.text),
+        };
+        let sheet = Sheet::new(&self.path, &shown);
+        let config = match syntax::report(&sheet, &self.text, errors) {
             syntax::Readable::Yes => {
                 whole_file(Section::root(&sheet, table.get_ref()), known, environment)
             }
@@ -303,7 +304,7 @@ fn whole_file(
     });
     let sources: Vec<_> = read.collect();
     source::warn_when_read_twice(sheet, &sources);
-    if none {
+    if none && !root.is_misspelt("source") {
         let hint = format!(
             "add `[source.chat]` with `mapping = \"{}\"` and `files = […]`",
             known.example()
@@ -313,7 +314,7 @@ fn whole_file(
     let privacy = general::privacy(&mut root, known, environment);
     let spool = general::spool(&mut root, &agent.state);
     let named = root.named("destination");
-    if named.is_empty() {
+    if named.is_empty() && !root.is_misspelt("destination") {
         let hint = "add `[destination.siem.syslog]` with `address = [\"siem.example.net:6514\"]`";
         sheet.error_at_end(Wrong::new("there is no destination").hint(hint));
     }

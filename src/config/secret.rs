@@ -57,6 +57,7 @@ const OTHERS: &str = "`{ env = \"…\" }` or `{ credential = \"…\" }`";
 fn from_file(path: &Path) -> Result<Vec<u8>, Wrong> {
     let wrong = |error: std::io::Error| {
         Wrong::new(format!("cannot read the secret in {}: {error}", path.display()))
+            .hint("a file of one line, for the agent's user only")
     };
     let mut bytes = Vec::new();
     fs::File::open(path)
@@ -68,8 +69,10 @@ fn from_file(path: &Path) -> Result<Vec<u8>, Wrong> {
 }
 
 fn from_environment(name: &str, environment: Environment<'_>) -> Result<Vec<u8>, Wrong> {
-    let value = environment(name)
-        .ok_or_else(|| Wrong::new(format!("the environment variable {name} is not set")))?;
+    let value = environment(name).ok_or_else(|| {
+        Wrong::new(format!("the environment variable {name} is not set"))
+            .hint("set it for the agent, or use `{ file = \"/…\" }`")
+    })?;
     Ok(value.into_encoded_bytes())
 }
 
@@ -88,13 +91,17 @@ fn from_credential(name: &str, environment: Environment<'_>) -> Result<Vec<u8>, 
 
 fn check(bytes: Vec<u8>) -> Result<String, Wrong> {
     if bytes.len() as u64 > SECRET_BYTES_MAX {
-        return Err(Wrong::new("the secret is longer than 64KiB"));
+        return Err(Wrong::new("the secret is longer than 64KiB").hint("is it the right file?"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| Wrong::new("the secret is not UTF-8 text"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Wrong::new("the secret is not UTF-8 text").hint("is it the right file?"))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     match line {
-        "" => Err(Wrong::new("the secret is empty")),
+        "" => {
+            Err(Wrong::new("the secret is empty")
+                .hint("one line, without anything before or after it"))
+        }
         line if line.contains(char::is_control) => {
             Err(Wrong::new("the secret holds a line end or another control character")
                 .hint("one line, without anything before or after it"))

@@ -206,7 +206,12 @@ impl<'t> Section<'t> {
         if table.is_none() {
             let wrong =
                 Wrong::new(format!("`{name}` is {}, not a table", kind_of(value.get_ref())));
-            self.sheet.error(value.span(), wrong.hint(format!("begin a table: `[{name}]`")));
+            let hint = match name.rsplit_once('.').map_or(name, |(_, key)| key) {
+                "basic" => BASIC_EXAMPLE.to_owned(),
+                "tls" => "for example `tls = { ca = \"/etc/towline/ca.pem\" }`".to_owned(),
+                _ => format!("begin a table: `[{name}]`"),
+            };
+            self.sheet.error(value.span(), wrong.hint(hint));
         }
         table
     }
@@ -221,10 +226,19 @@ impl<'t> Section<'t> {
         found.map_or_else(|| self.at.clone(), |(key, _)| key.span())
     }
 
-    /// Reports that something is missing; `example` shows it.
+    /// Whether a key is probably there, but misspelt.
+    pub(super) fn is_misspelt(&self, key: &str) -> bool {
+        let mut unknown = self.keys().filter(|there| !self.asked.contains(there));
+        unknown.any(|there| problem::nearest(there, [key]).is_some())
+    }
+
+    /// Reports that something is missing; `example` shows it. Where it is only misspelt, that is said already.
     pub(super) fn missing(&self, key: &str, example: &str) {
+        if self.is_misspelt(key) {
+            return;
+        }
         let wrong = Wrong::new(format!("[{}] has no `{key}`", self.name));
-        self.sheet.error(self.at.clone(), wrong.hint(format!("for example `{example}`")));
+        self.sheet.error(self.at.clone(), wrong.hint(example));
     }
 
     /// Keys that are there, in no order.
@@ -248,6 +262,10 @@ impl<'t> Section<'t> {
         }
     }
 }
+
+/// What `basic` looks like.
+pub(super) const BASIC_EXAMPLE: &str =
+    r#"for example `basic = { user = "towline", password = { file = "/etc/towline/password" } }`"#;
 
 /// What a value is, with its article.
 pub(super) fn kind_of(value: &DeValue<'_>) -> &'static str {

@@ -30,11 +30,11 @@ pub(super) fn source(
     }
     let mapping = section.take("mapping", |value| mapping(&value::text(value)?, known));
     if !section.has("mapping") {
-        section.missing("mapping", &format!("mapping = \"{}\"", known.example()));
+        section.missing("mapping", &format!("for example `mapping = \"{}\"`", known.example()));
     }
     let files = section.list("files", value::file_glob);
     if !section.has("files") {
-        section.missing("files", "files = [\"/var/log/chat/*.log\"]");
+        section.missing("files", "for example `files = [\"/var/log/chat/*.log\"]`");
     } else if section.is_empty_list("files") {
         let wrong =
             Wrong::new("`files` is empty").hint("for example `files = [\"/var/log/chat/*.log\"]`");
@@ -46,7 +46,7 @@ pub(super) fn source(
         section.take("layout", |value| layout(value::text(value)?, mapping.as_deref(), known));
     let time_zone = section.take("time_zone", value::time_zone);
     let start = section.take("start", value::choice(START));
-    let level_min = section.take("level_min", value::choice(level::NAMES));
+    let level_min = section.take("level_min", level::read);
     let drop = section.list("drop", |value| value::kinds(value, &known.kinds));
     let unrecognised = section.take("unrecognised", value::choice(UNRECOGNISED));
     let record_wait = section.take("record_wait_ms", value::time(10..=60_000));

@@ -49,9 +49,8 @@ fn pair(table: &Section<'_>) {
     for (have, lacks) in [("certificate", "key"), ("key", "certificate")] {
         if table.has(have) && !table.has(lacks) {
             let wrong = Wrong::new(format!("`{have}` without `{lacks}`"));
-            let hint = format!(
-                "add `{lacks} = \"/etc/towline/client.pem\"`: the PEM file of the client's {lacks}"
-            );
+            let file = if lacks == "key" { "client.key" } else { "client.pem" };
+            let hint = format!("add `{lacks} = \"/etc/towline/{file}\"`, a PEM file");
             table.sheet.error(table.place_of(have), wrong.hint(hint));
         }
     }
@@ -71,7 +70,10 @@ fn pem(sheet: &Sheet<'_>, file: Placed<PathBuf>, holds: &str) -> PathBuf {
             sheet.error(at, wrong.hint(format!("it should hold a line `-----BEGIN … {holds}`")));
         }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => unreadable(sheet, at, &path),
-        Err(error) => sheet.error(at, Wrong::new(format!("cannot read {shown}: {error}"))),
+        Err(error) => {
+            let wrong = Wrong::new(format!("cannot read {shown}: {error}"));
+            sheet.error(at, wrong.hint(format!("it should be a PEM file with a {}", what(holds))));
+        }
     }
     path
 }
@@ -90,7 +92,8 @@ fn server_name(value: &DeValue<'_>) -> Result<String, Wrong> {
     let name = value::text(value)?;
     match ServerName::try_from(name.as_str()) {
         Ok(_) => Ok(name),
-        Err(_) => Err(Wrong::new(format!("`{name}` is not a host name"))),
+        Err(_) => Err(Wrong::new(format!("`{name}` is not a host name"))
+            .hint("for example `siem.example.net`")),
     }
 }
 

@@ -12,9 +12,10 @@ use crate::problem;
 /// A text that is not empty.
 pub(super) fn text(value: &DeValue<'_>) -> Result<String, Wrong> {
     match value.as_str() {
-        Some("") => Err(Wrong::new("the text is empty")),
+        Some("") => Err(Wrong::new("the text is empty").hint("leave the key out for its default")),
         Some(text) => Ok(text.to_owned()),
-        None => Err(Wrong::new(format!("expected a text in quotes, found {}", kind_of(value)))),
+        None => Err(Wrong::new(format!("expected a text, found {}", kind_of(value)))
+            .hint("a text stands in quotes")),
     }
 }
 
@@ -30,7 +31,11 @@ pub(super) fn whole(limits: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Res
         let number = i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX);
         match u64::try_from(number) {
             Ok(number) if limits.contains(&number) => Ok(number),
-            _ => Err(out_of_limits(&format!("{} to {}", limits.start(), limits.end()))),
+            _ => {
+                let (start, end) = (limits.start(), limits.end());
+                let to = if end - start == 1 { "or" } else { "to" };
+                Err(out_of_limits(&format!("{start} {to} {end}")))
+            }
         }
     }
 }
@@ -83,7 +88,8 @@ pub(super) fn time(
 ) -> impl Fn(&DeValue<'_>) -> Result<Duration, Wrong> {
     move |value| {
         let millis = with_unit(value, TIMES, "milliseconds, or a time like `\"200ms\"`")?;
-        let shown = || format!("{} to {}", show_time(*limits.start()), show_time(*limits.end()));
+        let show = |millis: &u64| show_time(Duration::from_millis(*millis));
+        let shown = || format!("{} to {}", show(limits.start()), show(limits.end()));
         if limits.contains(&millis) {
             Ok(Duration::from_millis(millis))
         } else {
@@ -104,11 +110,24 @@ fn with_unit(value: &DeValue<'_>, units: &[(&str, u64)], expected: &str) -> Resu
     let number: u64 = number.parse().map_err(|_| wrong().hint(format!("expected {expected}")))?;
     let exact = units.iter().find(|(name, _)| *name == unit);
     let Some((_, times)) = exact else {
-        let same = names().find(|name| name.eq_ignore_ascii_case(unit));
-        let hint = same.map(|name| format!("did you mean `{number}{name}`?"));
+        let meant = near_unit(unit, names());
+        let hint = meant.map(|name| format!("did you mean `{number}{name}`?"));
         return Err(wrong().maybe_hint(hint.or_else(|| problem::suggest("", names()))));
     };
     number.checked_mul(*times).ok_or_else(|| wrong().hint("the number is too large"))
+}
+
+/// The unit that was meant by `gib`, `k` or `seconds`.
+fn near_unit<'u>(
+    unit: &str,
+    names: impl DoubleEndedIterator<Item = &'u str> + Clone,
+) -> Option<&'u str> {
+    let unit = unit.to_lowercase();
+    let lower = |name: &&str| name.to_lowercase();
+    let same = names.clone().find(|name| lower(name) == unit);
+    let begun = names.clone().rev().find(|name| !unit.is_empty() && lower(name).starts_with(&unit));
+    let longer = names.clone().find(|name| unit.len() > 2 && unit.starts_with(&lower(name)));
+    same.or(begun).or(longer).filter(|_| !unit.starts_with("milli"))
 }
 
 /// A size as it can be written in the configuration: `64MiB`.
@@ -120,7 +139,8 @@ pub fn show_size(bytes: u64) -> String {
 }
 
 /// A time as it can be written in the configuration: `2s`.
-fn show_time(millis: u64) -> String {
+pub(super) fn show_time(time: Duration) -> String {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let unit = TIMES.iter().rev().find(|(_, unit)| millis != 0 && millis.is_multiple_of(*unit));
     unit.map_or_else(|| "0ms".to_owned(), |(name, unit)| format!("{}{name}", millis / unit))
 }
@@ -155,7 +175,7 @@ fn glob(pattern: &str) -> Result<String, Wrong> {
     match GlobBuilder::new(pattern).literal_separator(true).build() {
         Ok(_) => Ok(pattern.to_owned()),
         Err(error) => Err(Wrong::new(format!("not a glob: {}", error.kind())).hint(
-            "possible: `*`, `**`, `?`, `[a-z]`, `{a,b}`; `\\\\` before one that is meant literally",
+            "possible: `*`, `**`, `?`, `[a-z]`, `{a,b}`; `\\` before one that is meant literally",
         )),
     }
 }
@@ -235,11 +255,15 @@ fn host_name(host: &str) -> Result<(), Wrong> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => Ok(()),
-        Some(inner) => Err(Wrong::new(format!("`{inner}` is not an IPv6 address"))),
+        Some(inner) => Err(Wrong::new(format!("`{inner}` is not an IPv6 address"))
+            .hint("only IPv6 addresses stand in brackets")),
         None if host.contains(':') => Err(Wrong::new(format!("`{host}` holds a colon"))
             .hint("an IPv6 address stands in brackets: `[2001:db8::1]:6514`")),
         None if host.is_empty() => Err(Wrong::new("the host is missing").hint("write `host:port`")),
-        None if !host.chars().all(plain) => Err(Wrong::new(format!("`{host}` is not a host name"))),
+        None if !host.chars().all(plain) => {
+            Err(Wrong::new(format!("`{host}` is not a host name"))
+                .hint("letters, digits, `-` and `.`"))
+        }
         None => Ok(()),
     }
 }
@@ -258,6 +282,10 @@ pub(super) fn url(value: &DeValue<'_>) -> Result<hyper::Uri, Wrong> {
     if authority.contains('@') {
         return Err(Wrong::new("user and password do not belong into the URL")
             .hint("use `basic = { user = \"…\", password = { file = \"…\" } }`"));
+    }
+    let port = authority.rsplit_once(']').map_or(authority, |(_, port)| port).split_once(':');
+    if port.is_some() && uri.port_u16().is_none_or(|port| port == 0) {
+        return Err(Wrong::new("the port of the URL is not one").hint("possible: 1 to 65535"));
     }
     if uri.query().is_some() {
         return Err(Wrong::new("a URL with a query is not possible here").hint(URL_HINT));

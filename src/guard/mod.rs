@@ -74,6 +74,9 @@ impl Shippable {
     }
 }
 
+/// The shortest key of pseudonyms, bytes.
+pub const KEY_BYTES_MIN: usize = tokens::Tokens::KEY_BYTES_MIN;
+
 /// Stored text has an unsafe character.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotClean;
@@ -111,14 +114,6 @@ fn push_text(text: &mut String, fields: &mut Vec<Field>, id: FieldId, value: &st
 /// The text of a span; empty for a span outside of it.
 fn slice(text: &str, span: Span) -> &str {
     text.get(span.range()).unwrap_or_default()
-}
-
-#[cfg(test)]
-impl Shippable {
-    /// Text that a test vouches for.
-    pub(crate) fn for_tests(text: String) -> Self {
-        Self(text)
-    }
 }
 
 #[cfg(test)]

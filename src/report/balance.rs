@@ -7,20 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Reasons;
-use crate::spool::{Books, Sequence};
-
-/// What a destination's cursor counted since the destination is new.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Counts {
-    /// The sequence that comes next.
-    pub next: Sequence,
-    /// Events it has acknowledged.
-    pub shipped: u64,
-    /// Events it will never take.
-    pub dead: u64,
-    /// Events it does not get, by reason.
-    pub dropped: Reasons,
-}
+use crate::spool::{Books, Counts};
 
 /// What became of every record, for one destination.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -37,13 +24,13 @@ pub struct Balance {
     pub dead: u64,
     /// Records dropped by an explicit setting, before the spool or behind it, by reason.
     pub dropped: Reasons,
-    /// Events lost to a corrupt frame that could not be read again.
+    /// Events that became unreadable in the spool before it got them.
     pub lost: u64,
 }
 
 impl Balance {
     /// The balance of a destination: what was counted on the way into the spool, what its cursor counted, and how many
-    /// events the spool holds from its cursor on.
+    /// events the spool holds from its cursor on ([`Spool::pending`](crate::spool::Spool::pending)).
     #[must_use]
     pub fn of(books: &Books, counts: &Counts, pending: u64) -> Self {
         let mut dropped = books.dropped.clone();
@@ -57,7 +44,7 @@ impl Balance {
             pending,
             dead: counts.dead,
             dropped,
-            lost: books.lost,
+            lost: counts.lost,
         }
     }
 
@@ -91,11 +78,17 @@ mod tests {
 
     #[test]
     fn adds_up_what_was_dropped_before_and_behind_the_spool() {
-        let books = Books { read: 100, generated: 2, dropped: reasons(&[("level", 7)]), lost: 1 };
+        let books = Books {
+            read: 100,
+            generated: 2,
+            dropped: reasons(&[("level", 7)]),
+            // Another destination had one of them before.
+            lost: 2,
+        };
         let counts = Counts {
-            next: Sequence(80),
             shipped: 70,
             dead: 3,
+            lost: 1,
             dropped: reasons(&[("filter", 5), ("level", 1)]),
         };
         let balance = Balance::of(&books, &counts, 15);

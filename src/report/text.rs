@@ -13,9 +13,12 @@ impl fmt::Display for Status {
         writeln!(f, "agent {name}, towline {version}, process {pid}, running for {up}")?;
         let spool = &self.spool;
         let part = spool.bytes.saturating_mul(100).checked_div(spool.bytes_max).unwrap_or(0);
-        let waiting = if spool.waiting { "; full: reading waits for room" } else { "" };
         let (bytes, bytes_max) = (size(spool.bytes), size(spool.bytes_max));
-        writeln!(f, "spool {bytes} of {bytes_max} ({part} %){waiting}")?;
+        write!(f, "spool {bytes} of {bytes_max} ({part} %)")?;
+        match &spool.trouble {
+            Some(trouble) => writeln!(f, "; reading waits: {}", trouble.escape_debug())?,
+            None => writeln!(f)?,
+        }
         for source in &self.sources {
             writeln!(
                 f,
@@ -34,12 +37,12 @@ impl fmt::Display for Status {
 
 fn write_file(f: &mut fmt::Formatter<'_>, file: &FileStatus) -> fmt::Result {
     write!(f, "  {}: ", file.path.display().to_string().escape_debug())?;
-    match file.bytes {
-        Some(bytes) if bytes > file.offset => {
-            write!(f, "{} behind", size(bytes - file.offset))?;
-        }
-        Some(_) => write!(f, "read to its end")?,
-        None => write!(f, "read to byte {}", file.offset)?,
+    match file.bytes.saturating_sub(file.offset) {
+        0 => write!(f, "read to its end")?,
+        behind => write!(f, "{} to read", size(behind))?,
+    }
+    if file.rotated {
+        write!(f, ", rotated")?;
     }
     file.layout.as_ref().map_or(Ok(()), |layout| write!(f, ", layout {layout}"))?;
     writeln!(f)
@@ -51,23 +54,25 @@ fn write_destination(
     now: Time,
 ) -> fmt::Result {
     let reach = match destination.state {
-        Reach::Untried => "nothing sent yet",
+        Reach::Idle => "not connected, nothing to send",
         Reach::Connected => "connected",
         Reach::Retrying => "away, tried again and again",
+        Reach::NeedsAPerson => "refuses; somebody has to look",
     };
     write!(f, "\ndestination {}: {reach}", destination.name)?;
+    destination.peer.as_ref().map_or(Ok(()), |peer| write!(f, " ({})", peer.escape_debug()))?;
+    writeln!(f, "\n  {}", destination.balance)?;
     if let Some(trouble) = &destination.trouble {
-        write!(f, ": {}", trouble.escape_debug())?;
+        let ago = span(now.seconds().saturating_sub(trouble.time.seconds()));
+        writeln!(f, "  last trouble, {ago} ago: {}", trouble.what.escape_debug())?;
     }
-    if let Some(ack) = destination.last_ack {
-        write!(
-            f,
-            "; last took something {} ago",
-            span(now.seconds().saturating_sub(ack.seconds()))
-        )?;
+    if let Some(reason) = &destination.dead_letter {
+        writeln!(f, "  last dead letter: {}", reason.escape_debug())?;
     }
-    writeln!(f)?;
-    writeln!(f, "  {}", destination.balance)
+    match destination.replays {
+        0 => Ok(()),
+        replays => writeln!(f, "  sent again what was in doubt: {replays} times"),
+    }
 }
 
 impl fmt::Display for Balance {
@@ -121,6 +126,7 @@ fn span(seconds: i64) -> String {
 mod tests {
     use super::*;
     use crate::{
+        deliver::status::View,
         report::{AgentStatus, SourceStatus, SpoolStatus},
         spool::Books,
     };
@@ -131,11 +137,20 @@ mod tests {
         let dropped = Reasons::from([("filter".to_owned(), 3), ("level".to_owned(), 0)]);
         let balance =
             Balance { read: 10, generated: 1, shipped: 6, dead: 1, pending: 1, dropped, lost: 0 };
-        let file = |bytes| FileStatus {
+        let file = |bytes, rotated| FileStatus {
             path: "/var/log/chat.log".into(),
             offset: 2048,
             bytes,
+            rotated,
             layout: Some("plain".into()),
+        };
+        let view = View {
+            peer: Some("192.0.2.1:6514".into()),
+            trouble: Some((second(8200), "connection refused\u{1b}".into())),
+            waiting: Some(std::time::Duration::from_secs(1)),
+            dead_letter: Some("400: no such field".into()),
+            replays: 2,
+            ..View::default()
         };
         let status = Status {
             agent: AgentStatus {
@@ -149,34 +164,36 @@ mod tests {
             spool: SpoolStatus {
                 bytes: 3 << 29,
                 bytes_max: 3 << 30,
-                waiting: true,
+                trouble: Some("the spool is full".into()),
                 next_sequence: 9,
                 books: Books::default(),
             },
             sources: vec![SourceStatus {
                 name: "chat".into(),
                 mapping: "chatd".into(),
-                files: vec![file(Some(5000)), file(Some(2048)), file(None)],
+                files: vec![file(5000, false), file(2048, true)],
             }],
-            destinations: vec![DestinationStatus {
-                name: "siem".into(),
-                balance: balance.clone(),
-                state: Reach::Retrying,
-                trouble: Some("connection refused\u{1b}".into()),
-                last_ack: Some(second(8200)),
-            }],
+            destinations: vec![
+                DestinationStatus::of("siem", &view, balance.clone()),
+                DestinationStatus::of("search", &View::default(), Balance::default()),
+            ],
         };
         expect_test::expect![[r#"
             agent chat1, towline 0.1.0, process 42, running for 2 h
-            spool 1.5 GiB of 3.0 GiB (50 %); full: reading waits for room
+            spool 1.5 GiB of 3.0 GiB (50 %); reading waits: the spool is full
 
-            source chat (chatd): 3 files
-              /var/log/chat.log: 2.8 KiB behind, layout plain
-              /var/log/chat.log: read to its end, layout plain
-              /var/log/chat.log: read to byte 2048, layout plain
+            source chat (chatd): 2 files
+              /var/log/chat.log: 2.8 KiB to read, layout plain
+              /var/log/chat.log: read to its end, rotated, layout plain
 
-            destination siem: away, tried again and again: connection refused\u{1b}; last took something 100 s ago
+            destination siem: away, tried again and again (192.0.2.1:6514)
               10 read + 1 generated = 6 shipped + 1 pending + 1 dead + 3 dropped (filter 3) + 0 lost
+              last trouble, 100 s ago: connection refused\u{1b}
+              last dead letter: 400: no such field
+              sent again what was in doubt: 2 times
+
+            destination search: not connected, nothing to send
+              0 read + 0 generated = 0 shipped + 0 pending + 0 dead + 0 dropped + 0 lost
         "#]].assert_eq(&status.to_string());
         let open = Balance { shipped: 5, ..balance };
         expect_test::expect!["10 read + 1 generated = 5 shipped + 1 pending + 1 dead + 3 dropped (filter 3) + 0 lost  (does not close: 11 taken, 10 accounted for)"].assert_eq(&open.to_string());

@@ -2,7 +2,9 @@
 //! binary under test.
 
 pub mod agent;
+pub mod front;
 pub mod receivers;
+pub mod strict;
 
 use std::{
     net::TcpListener,

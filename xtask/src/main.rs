@@ -1,5 +1,6 @@
 //! Development commands: `cargo xtask test | package | bench`. `cargo xtask --help` lists them.
 
+mod package;
 mod shell;
 mod test;
 
@@ -18,11 +19,14 @@ struct Arguments {
 enum Command {
     /// Install what the tests need, then run everything that decides whether work lands
     Test(test::Options),
+    /// Build the deb and the rpm below target/package
+    Package(package::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Test(options) => test::run_all(&options),
+        Command::Package(options) => package::run_all(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -37,3 +37,21 @@ pub(crate) fn is_there(program: &str, argument: &str) -> bool {
         .status()
         .is_ok_and(|status| status.success())
 }
+
+/// Runs a program and returns what it prints.
+pub(crate) fn output(program: &str, arguments: &[&str]) -> Done<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(project())
+        .output()
+        .map_err(|error| format!("cannot run {program}: {error}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Installs a cargo subcommand where it is missing.
+pub(crate) fn install(package: &str, subcommand: &str) -> Done {
+    if is_there(&format!("cargo-{subcommand}"), "--version") {
+        return Ok(());
+    }
+    run("cargo", &["install", "--locked", package])
+}

@@ -1,6 +1,9 @@
 //! `cargo xtask test`: everything that decides whether work lands.
 
-use crate::shell::{Done, is_there, run};
+use crate::{
+    package,
+    shell::{Done, install, run},
+};
 
 /// What to leave out while developing; nothing is left out in CI.
 #[derive(clap::Args)]
@@ -20,13 +23,6 @@ pub(crate) fn run_all(options: &Options) -> Done {
     run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
     // The advisory database is fetched from the network: `cargo deny check advisories` is for machines that reach it.
     run("cargo", &["deny", "--offline", "check", "bans", "licenses", "sources"])?;
-    run("cargo", &["test", "--workspace", "--locked"])
-}
-
-/// Installs a cargo subcommand where it is missing.
-fn install(package: &str, subcommand: &str) -> Done {
-    if is_there(&format!("cargo-{subcommand}"), "--version") {
-        return Ok(());
-    }
-    run("cargo", &["install", "--locked", package])
+    run("cargo", &["test", "--workspace", "--locked"])?;
+    package::run_all(&package::Options { verify: true })
 }
