@@ -59,10 +59,7 @@ impl Board {
             sources: config.sources.iter().map(source).collect(),
             spool: spool.clone(),
             view: view.clone(),
-            destinations: couriers
-                .iter()
-                .map(|(name, courier)| destination(name, courier, spool))
-                .collect(),
+            destinations: couriers.iter().map(|(name, courier)| destination(name, courier, spool)).collect(),
         }
     }
 
@@ -84,11 +81,7 @@ impl Board {
                 books: self.spool.books(),
             },
             sources,
-            destinations: self
-                .destinations
-                .iter()
-                .map(|destination| self.one(destination))
-                .collect(),
+            destinations: self.destinations.iter().map(|destination| self.one(destination)).collect(),
         }
     }
 
