@@ -3,6 +3,7 @@
 #[macro_use]
 mod exit;
 mod check;
+mod dry_run;
 mod log;
 mod map;
 mod run;
