@@ -8,18 +8,18 @@
 //! The modules below stand in the order in which the data travels. A module knows the ones before it and
 //! never one after it; `agent` and `cli` know all and are known by none.
 
+pub mod event;
+pub mod problem;
+pub mod tail;
+pub mod parse;
+pub mod map;
+pub mod session;
+pub mod guard;
+pub mod detect;
+pub mod spool;
+pub mod encode;
+pub mod deliver;
+pub mod config;
+pub mod report;
 pub mod agent;
 pub mod cli;
-pub mod config;
-pub mod deliver;
-pub mod detect;
-pub mod encode;
-pub mod event;
-pub mod guard;
-pub mod map;
-pub mod parse;
-pub mod problem;
-pub mod report;
-pub mod session;
-pub mod spool;
-pub mod tail;

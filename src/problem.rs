@@ -25,7 +25,7 @@ pub struct Problem {
     /// The file.
     pub path: PathBuf,
     /// Where in it; `None` where the file as a whole is meant.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// What is wrong: a lowercase fragment without a full stop.
     pub message: String,
     /// What would be right.
@@ -51,7 +51,7 @@ impl Problem {
     /// A problem with a piece of a file's text, given in bytes. Of a piece over several lines the first is shown.
     #[must_use]
     pub fn at(path: &Path, text: &str, piece: Range<usize>, message: impl Into<String>) -> Self {
-        let place = Some(Place::of(text, piece));
+        let place = Some(Box::new(Place::of(text, piece)));
         Self { path: path.to_owned(), place, message: message.into(), hint: None }
     }
 
@@ -104,12 +104,16 @@ fn floor_boundary(text: &str, at: usize) -> usize {
 /// A line as it can be printed safely, and how many characters were cut off before it.
 fn show(line: &str, before: usize) -> (String, usize) {
     let cut = if before < SHOWN_MAX * 2 / 3 { 0 } else { before - SHOWN_MAX / 3 };
-    let plain = |c: char| match c {
+    (line.chars().skip(cut).take(SHOWN_MAX).map(plain).collect(), cut)
+}
+
+/// A character that can be printed: itself, or what stands for it.
+fn plain(c: char) -> char {
+    match c {
         '\t' => ' ',
         c if c.is_control() || is_invisible(c) => '\u{fffd}',
         c => c,
-    };
-    (line.chars().skip(cut).take(SHOWN_MAX).map(plain).collect(), cut)
+    }
 }
 
 /// Characters that a terminal does not show or that turn the text around.
@@ -120,11 +124,13 @@ fn is_invisible(c: char) -> bool {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
+        let message: String = self.message.chars().map(plain).collect();
+        let hint: Option<String> = self.hint.as_ref().map(|hint| hint.chars().map(plain).collect());
         let Some(place) = &self.place else {
-            write!(f, "{path}: {}", self.message)?;
-            return self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\n      | {hint}"));
+            write!(f, "{path}: {}", message)?;
+            return hint.map_or(Ok(()), |hint| write!(f, "\n      | {hint}"));
         };
-        writeln!(f, "{path}:{}:{}: {}", place.line, place.column, self.message)?;
+        writeln!(f, "{path}:{}:{}: {}", place.line, place.column, message)?;
         writeln!(f, "{:5} | {}", place.line, place.text)?;
         write!(
             f,
@@ -134,7 +140,7 @@ impl fmt::Display for Problem {
             indent = place.indent,
             width = place.width
         )?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " {hint}"))
+        hint.map_or(Ok(()), |hint| write!(f, " {hint}"))
     }
 }
 
@@ -161,10 +167,15 @@ pub fn nearest<'c>(
         .min_by_key(|&(distance, _)| distance);
     close.map(|(_, candidate)| candidate).or_else(|| {
         candidates.into_iter().find(|candidate| {
-            candidate.rsplit_once('.').is_some_and(|(_, last)| last == name)
-                || name.rsplit_once('.').is_some_and(|(_, last)| last == *candidate)
+            let candidate = candidate.to_lowercase();
+            last_part(&candidate) == name || last_part(&name) == candidate
         })
     })
+}
+
+/// What stands behind the family of a kind or field, or the continent of a time zone.
+fn last_part(name: &str) -> &str {
+    name.rsplit_once(['.', '/']).map_or(name, |(_, last)| last)
 }
 
 /// ``did you mean `x`?``, or, where nothing is near, what there is.
@@ -226,6 +237,12 @@ mod tests {
     }
 
     #[test]
+    fn messages_hold_no_control_characters() {
+        let problem = Problem::of_file(Path::new("f"), "\u{1b}[31m").hint("\u{202e}");
+        assert_eq!(problem.to_string(), "f: \u{fffd}[31m\n      | \u{fffd}");
+    }
+
+    #[test]
     fn columns_count_characters_and_controls_are_not_printed() {
         let text = "\tä\u{1b}[31m = x\r\n";
         let place = Place::of(text, text.find('x').unwrap()..text.len());
@@ -252,6 +269,7 @@ mod tests {
         assert_eq!(nearest("xmpp.auth_failrue"), Some("xmpp.auth_failure"));
         assert_eq!(nearest("XMPP.auth_succes"), Some("xmpp.auth_success"));
         assert_eq!(nearest("friend_request_received"), Some("tox.friend_request_received"));
+        assert_eq!(super::nearest("berlin", ["Europe/Berlin"]), Some("Europe/Berlin"));
         assert_eq!(nearest("banana"), None);
         assert_eq!(nearest(""), None);
     }

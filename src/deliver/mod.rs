@@ -1,6 +1,33 @@
 //! Batches of the spool → receivers, and what they answered. Knows sockets, TLS and acknowledgements; knows nothing
 //! of files, mappings or how events came to be.
 
+mod answer;
+pub mod check;
+pub mod courier;
+mod desk;
+mod dial;
+mod elasticsearch;
+pub mod feed;
+mod filter;
+mod http;
+mod kernel;
+mod parcel;
+mod pem;
+mod pin;
+mod port;
+pub mod trouble;
+mod render;
+mod retry;
+pub mod status;
+pub mod stock;
+mod syslog;
+mod tls;
+mod udp;
+pub mod window;
+
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, path::PathBuf, time::Duration};
 
 /// A secret: a password, key or token. Never printed, also not by `Debug`.

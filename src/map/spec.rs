@@ -1,6 +1,6 @@
 //! What mapping files say, as plain checked data. `library` makes it; other stages read it.
 
-use crate::{event::FieldType, problem::Problem};
+use crate::problem::Problem;
 
 /// A result whose error is everything that is wrong, not only the first thing.
 pub type Checked<T> = Result<T, Vec<Problem>>;
@@ -18,34 +18,6 @@ pub struct SessionSpec {
     pub ends: Vec<String>,
     /// Fields that later events of the connection inherit.
     pub keep: Vec<String>,
-}
-
-/// `mappings/schemas/cef.toml`: how events are rendered as CEF.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct CefTable {
-    /// Header field "Device Vendor".
-    pub vendor: String,
-    /// Header field "Device Product".
-    pub product: String,
-    /// ECS field → CEF key, in the order in which they are written.
-    pub keys: Vec<CefKey>,
-}
-
-/// One row of [`CefTable`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CefKey {
-    /// ECS or own field name.
-    pub field: String,
-    /// CEF extension key.
-    pub key: String,
-    /// Text of the key's label (`cs1Label` for `cs1`), where the key is a custom one.
-    pub label: Option<String>,
-    /// CEF version that introduced the key: 0 or 1.
-    pub since: u8,
-    /// The key's data type in the CEF dictionary.
-    pub ty: FieldType,
-    /// Longest value in bytes that the dictionary allows; `None` where it sets no limit.
-    pub length: Option<u32>,
 }
 
 /// A privacy profile: a file of `mappings/privacy`.

@@ -1,6 +1,50 @@
-//! The durable log on disk: events, file positions and cursors.
+//! The durable log on disk: events, file positions and cursors. Knows bytes and disks; knows nothing of files' content or of receivers.
+//!
+//! ```text
+//! spool/lock                        whose it is
+//! spool/00000000000000000001.seg    ┌ header ┬ tables ┬ snapshot ┬ frame ┬ frame ┬ …
+//! spool/00000000000000180201.seg    └────────┴────────┴──────────┴───────┴───────┴─   what each is: `segment`, `frame`, `codec`, `state`
+//! spool/cursors/<destination>.json  the next sequence and what became of those before it
+//! dead/<destination>.jsonl          events that a destination will never take
+//! spool/quarantine/                 bytes that are no frames, kept for an investigation
+//! ```
+//! Invariants. A frame is there whole or not at all. A sequence is never reused. A position never runs ahead of its events. A reader
+//! hands over every sequence or says which it cannot. Nothing is removed that a cursor still needs, but where a setting says so.
+//!
+//! [`Spool`] is the whole of it; `writer`, `reader` and `recover` are its three halves, over the one seam [`disk`].
+
+mod bytes;
+mod codec;
+mod cursor;
+mod dead;
+pub mod disk;
+mod error;
+mod frame;
+mod lock;
+mod log;
+mod quarantine;
+mod reader;
+mod recover;
+mod segment;
+mod shared;
+mod state;
+#[cfg(test)]
+mod tests;
+mod walk;
+mod writer;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+pub use self::{
+    cursor::{Counts, Cursor, Kept},
+    dead::{DeadLetter, DeadLetters, Keep},
+    error::{Cause, Error, Gap},
+    log::{BEFORE_START, Spool},
+    reader::Reader,
+    recover::{Recovered, Torn},
+    shared::{Listener, Notice},
+    state::Unread,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +59,35 @@ use crate::{
 )]
 pub struct Sequence(pub u64);
 
+/// Consecutive sequences.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Range {
+    /// The first.
+    pub first: Sequence,
+    /// The one after the last.
+    pub next: Sequence,
+}
+
+impl Range {
+    /// How many.
+    #[must_use]
+    pub fn len(self) -> u64 {
+        self.next.0.saturating_sub(self.first.0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// What both have in common.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { first: self.first.max(other.first), next: self.next.min(other.next) }
+    }
+}
+
 /// What was counted on the way into the spool, in records. Kept in the spool itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Books {
@@ -24,8 +97,34 @@ pub struct Books {
     pub generated: u64,
     /// Records dropped by an explicit setting, by reason.
     pub dropped: BTreeMap<String, u64>,
-    /// Events lost to a corrupt frame that could not be read again.
+    /// Sequences whose events were found unreadable in the spool. What a destination lost of them its cursor counts.
     pub lost: u64,
+}
+
+/// What was counted since the last append.
+pub type BooksDelta = Books;
+
+/// Most reasons for drops that are counted apart; the others are counted together.
+const REASONS_MAX: usize = 256;
+
+impl Books {
+    /// Adds what was counted since.
+    pub fn add(&mut self, more: &Self) {
+        self.read += more.read;
+        self.generated += more.generated;
+        self.lost += more.lost;
+        for (reason, count) in &more.dropped {
+            let full = self.dropped.len() >= REASONS_MAX && !self.dropped.contains_key(reason);
+            let reason = if full { "other" } else { reason };
+            *self.dropped.entry(reason.to_owned()).or_default() += count;
+        }
+    }
+
+    /// Whether it counts nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Consecutive events, handed over together.

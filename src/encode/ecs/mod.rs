@@ -1,0 +1,158 @@
+//! ECS 8.11 JSON: one nested object an event, every member once.
+//!
+//! ```text
+//! {"@timestamp":…,"event":{kind … created, then the event's},"message":…,  fields by name  ,"towline":{…},
+//!  "agent":{…},"ecs":{…}}
+//! ```
+//!
+//! - Arrays exactly where the tables say so. A second value of a field that is none, a value that does not fit its
+//!   field's type, and a name that only the agent may use are kept as `name=value` in `towline.uncoerced`.
+//! - `event.action`, `event.dataset`, `event.module`, `event.outcome`, `host.*` and `threat.*` of the event go
+//!   before what the agent would say; `event.kind`, `event.code`, `agent.*` … do not (see [`names`]).
+//! - `related.*` gathers addresses, users, hosts and hashes of the event, at most [`RELATED_MAX`] together.
+//! - An event that another host wrote (its `host.hostname` differs from ours) gets us as `observer`.
+
+pub(crate) mod names;
+mod plan;
+mod write;
+
+use std::collections::BTreeMap;
+
+use plan::Plan;
+
+use crate::{
+    encode::{Agent, PRODUCT, action, family, json, scalar},
+    event::{Event, FieldType, KindDef, Tables},
+    guard::Shippable,
+    spool::Sequence,
+};
+
+/// The version of ECS that field names follow (`ecs.version`).
+pub const ECS_VERSION: &str = "8.11.0";
+
+/// Values that `related.*` holds together, at most.
+pub const RELATED_MAX: usize = 64;
+
+/// Writes events as ECS JSON.
+#[derive(Debug)]
+pub struct Ecs {
+    plan: Plan,
+    kinds: Vec<Kind>,
+    host: Host,
+    /// What ends every object: `"agent":{…},"ecs":{…}}`.
+    tail: Box<str>,
+}
+
+/// What a kind says of each of its events, as JSON.
+#[derive(Debug)]
+struct Kind {
+    /// `"kind":"event","category":[…],…,"severity":`
+    head: Box<str>,
+    severity: u8,
+    action: Box<str>,
+    family: Box<str>,
+    dataset: Box<str>,
+    outcome: Option<Box<str>>,
+    techniques: Option<Box<str>>,
+    subtechniques: Option<Box<str>>,
+}
+
+/// What the agent says of its own host, as JSON.
+#[derive(Debug)]
+struct Host {
+    /// As it is, to compare with what a record says.
+    plain: Box<str>,
+    name: Box<str>,
+    /// `["192.0.2.1"]`, if there is one.
+    ip: Option<Box<str>>,
+    /// The value of `observer.hostname` and the members that follow it.
+    observer: Box<str>,
+}
+
+impl Ecs {
+    /// Prepares everything that does not change from event to event.
+    #[must_use]
+    pub fn new(agent: &Agent, tables: &Tables) -> Self {
+        let mut id = Vec::new();
+        scalar::hex(&mut id, &agent.id);
+        let tail = format!(
+            r#","agent":{{"id":"{}","name":{},"type":"{PRODUCT}","version":{}}},"ecs":{{"version":"{ECS_VERSION}"}}}}"#,
+            String::from_utf8_lossy(&id),
+            json::any(&agent.name),
+            json::any(agent.version),
+        );
+        Self {
+            plan: Plan::new(tables),
+            kinds: tables.kinds().iter().map(Kind::new).collect(),
+            host: Host::new(agent),
+            tail: tail.into(),
+        }
+    }
+
+    /// Appends one JSON object, without a line end. A sequence of 0 (a dry run) is not written.
+    pub fn write(&self, sequence: Sequence, event: &Event<Shippable>, out: &mut Vec<u8>) {
+        // An event's kind is in its tables; one that is not would have nothing to say of itself.
+        if let Some(kind) = self.kinds.get(usize::from(event.kind.0)) {
+            write::Writer::new(self, kind, sequence, event, out).write();
+        }
+    }
+}
+
+/// Dotted name and type of every member that an object of these tables can have.
+pub(crate) fn types(tables: &Tables) -> BTreeMap<String, FieldType> {
+    plan::types(tables)
+}
+
+impl Kind {
+    fn new(kind: &KindDef) -> Self {
+        let list = |name: &str, values: &[String]| match values {
+            [] => String::new(),
+            _ => format!(r#""{name}":{},"#, json::array(values.iter().map(String::as_str))),
+        };
+        let head = format!(
+            r#""kind":{},{}{}"code":{},"severity":"#,
+            json::any(&kind.kind),
+            list("category", &kind.category),
+            list("type", &kind.types),
+            json::any(&kind.name),
+        );
+        // T1110.001 is a sub-technique of T1110; ECS has a field for each.
+        let mut techniques: Vec<_> = kind.attack.iter().map(|id| family(id)).collect();
+        techniques.dedup();
+        let subtechniques: Vec<_> =
+            kind.attack.iter().map(String::as_str).filter(|id| id.contains('.')).collect();
+        let some = |ids: Vec<&str>| (!ids.is_empty()).then(|| json::array(ids).into());
+        Self {
+            head: head.into(),
+            severity: kind.severity,
+            action: json::any(action(&kind.name)).into(),
+            family: json::any(family(&kind.name)).into(),
+            dataset: json::any(&format!("{}.log", family(&kind.name))).into(),
+            outcome: kind.outcome.as_deref().map(|outcome| json::any(outcome).into()),
+            techniques: some(techniques),
+            subtechniques: some(subtechniques),
+        }
+    }
+}
+
+impl Host {
+    fn new(agent: &Agent) -> Self {
+        let addresses: Vec<_> = agent.host_ip.iter().map(ToString::to_string).collect();
+        let ip = (!addresses.is_empty()).then(|| json::array(addresses.iter().map(String::as_str)));
+        let name = json::any(&agent.host_name);
+        let observer = format!(
+            r#"{name},{}"product":"Towline","type":"shipper","vendor":"Towline","version":{}"#,
+            ip.as_ref().map(|ip| format!(r#""ip":{ip},"#)).unwrap_or_default(),
+            json::any(agent.version),
+        );
+        Self {
+            plain: agent.host_name.as_str().into(),
+            name: name.into(),
+            ip: ip.map(Into::into),
+            observer: observer.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
