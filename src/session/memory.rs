@@ -129,8 +129,14 @@ impl Memory {
         }
     }
 
-    /// Forgets the connections of a file that were quiet longest, as long as there is too much.
+    /// Forgets what was quiet longest: of the file at hand its oldest connections, and for the sake of bytes all of the
+    /// file that was not used longest first.
     fn keep_within_limits(&mut self, file: FileId) {
+        while self.bytes > self.limits.bytes
+            && let Some(oldest) = self.oldest_file().filter(|oldest| *oldest != file)
+        {
+            self.forget(oldest);
+        }
         let Some(table) = self.files.get_mut(&file) else { return };
         while table.len() > self.limits.connections || self.bytes > self.limits.bytes {
             let before = table.bytes();
@@ -141,15 +147,17 @@ impl Memory {
         }
     }
 
+    fn oldest_file(&self) -> Option<FileId> {
+        self.files.iter().min_by_key(|(_, table)| table.used).map(|(file, _)| *file)
+    }
+
     /// Forgets the file that was not used longest, if there are too many.
     fn make_room_for_file(&mut self, file: FileId) {
         self.uses += 1;
         if self.files.len() < self.limits.files || self.files.contains_key(&file) {
             return;
         }
-        if let Some(oldest) =
-            self.files.iter().min_by_key(|(_, table)| table.used).map(|(id, _)| *id)
-        {
+        if let Some(oldest) = self.oldest_file() {
             self.forget(oldest);
         }
     }
