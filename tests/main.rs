@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `tidy` | the house rules: direction of imports, no product in the code, nothing of the corpus in a mapping |
 //! | `corpus` | the mappings against the labelled corpus (skipped loudly where the corpus is missing) |
+//! | `guard_types` | programs that try to get past the guard do not compile |
 //! | `delivery` | every event of the corpus exactly once at rsyslog, syslog-ng and OpenSearch |
 //! | `crash` | SIGKILL, absent and refusing receivers: nothing lost, nothing twice |
 //!
@@ -14,5 +15,6 @@ mod config_errors;
 mod corpus;
 mod crash;
 mod delivery;
+mod guard_types;
 mod support;
 mod tidy;
