@@ -128,7 +128,13 @@ pub(crate) fn rfc3339(out: &mut Vec<u8>, time: Time, fraction_max: usize) {
     put(24, civil.nanosecond / 1_000);
     put(26, civil.nanosecond / 10);
     text[28] = b'0' + (civil.nanosecond % 10) as u8;
-    let mut end = 20 + fraction_max.min(9);
+    // Most logs have milliseconds, many whole seconds.
+    let digits = match civil.nanosecond {
+        0 => 0,
+        n if n % 1_000_000 == 0 => 3,
+        _ => 9,
+    };
+    let mut end = 20 + fraction_max.min(digits);
     while text[end - 1] == b'0' && end > 20 {
         end -= 1;
     }

@@ -21,8 +21,8 @@ pub(super) struct Slot {
     leads: Box<str>,
     /// Where in `leads` the lead of each level begins and ends.
     starts: [u32; DEPTH_MAX + 1],
-    /// Numbers of the objects around the value, outermost first.
-    objects: [u32; DEPTH_MAX],
+    /// Numbers of the objects around the value, 32 bits each, outermost lowest; 0 for none.
+    objects: [u128; 2],
     /// How many of them.
     depth: usize,
     /// Written as an array.
@@ -35,14 +35,21 @@ pub(super) struct Slot {
 
 impl Slot {
     /// What to write after a value at `before` to begin one here: closed objects, a comma, opened ones, the key.
+    #[inline]
     pub(super) fn lead_from(&self, before: &Slot, out: &mut Vec<u8>) {
-        let levels = self.depth.min(before.depth);
-        let common = (0..levels)
-            .position(|level| self.objects[level] != before.objects[level])
-            .unwrap_or(levels);
+        let common = self.common(before);
         before.close(before.depth - common, out);
         let lead = self.starts[common] as usize..self.starts[common + 1] as usize;
         out.extend_from_slice(&self.leads.as_bytes()[lead]);
+    }
+
+    /// How many objects both stand in. (One comparison for four levels: this runs for every value.)
+    fn common(&self, other: &Slot) -> usize {
+        let differ =
+            |n: usize| ((self.objects[n] ^ other.objects[n]).trailing_zeros() / 32) as usize;
+        let outer = differ(0);
+        let all = if outer < 4 { outer } else { 4 + differ(1) };
+        all.min(self.depth).min(other.depth)
     }
 
     /// Ends a value, all its objects, and the whole.
@@ -253,10 +260,11 @@ fn slot(
     let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let quoted = !matches!(ty, FieldType::Long | FieldType::Double | FieldType::Boolean);
     let depth = path.len() - 1;
-    let mut around = [0; DEPTH_MAX];
+    let mut around = [0; DEPTH_MAX / 4];
     for level in 0..depth {
-        let next = small(objects.len());
-        around[level] = *objects.entry(path[..=level].to_vec()).or_insert(next);
+        let next = small(objects.len() + 1);
+        let number = *objects.entry(path[..=level].to_vec()).or_insert(next);
+        around[level / 4] |= u128::from(number) << (32 * (level % 4));
     }
     let mut leads = String::new();
     let mut starts = [0; DEPTH_MAX + 1];

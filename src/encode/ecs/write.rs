@@ -161,6 +161,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Goes to a place and begins its value.
+    #[inline]
     fn open(&mut self, slot: &'a Slot) {
         slot.lead_from(self.at, self.out);
         self.at = slot;
@@ -175,6 +176,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A value without quotes.
+    #[inline]
     fn value(&mut self, value: Value) {
         match value {
             Value::Text(span) => self.special.copy(self.event, span, json::inner, self.out),
