@@ -198,7 +198,7 @@ impl Syslog {
         let month = usize::try_from(civil.month - 1).unwrap_or_default();
         out.extend_from_slice(MONTHS.get(month).unwrap_or(&"Jan").as_bytes());
         out.extend_from_slice(if civil.day < 10 { b"  " } else { b" " });
-        scalar::unsigned(out, civil.day);
+        scalar::unsigned(out, civil.day.into());
         let second = civil.second_of_day;
         for (n, mark) in [(second / 3_600, b' '), (second / 60 % 60, b':'), (second % 60, b':')] {
             out.push(mark);

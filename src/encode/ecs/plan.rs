@@ -17,7 +17,8 @@ const DEPTH_MAX: usize = 8;
 /// takes three copies: what ends the value before, the way to this one, the value itself.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// For each level at which the object of the value before is left: `,"source":{"ip":"`, `,"ip":"`.
+    /// For each level at which the object of the value before is left: `","source":{"ip":"`, `","ip":"`. The first quote
+    /// is that of a string before, where nothing else ends with it.
     leads: Box<str>,
     /// Where in `leads` the lead of each level begins and ends.
     starts: [u32; DEPTH_MAX + 1],
@@ -38,9 +39,12 @@ impl Slot {
     #[inline]
     pub(super) fn lead_from(&self, before: &Slot, out: &mut Vec<u8>) {
         let common = self.common(before);
-        before.close(before.depth - common, out);
-        let lead = self.starts[common] as usize..self.starts[common + 1] as usize;
-        out.extend_from_slice(&self.leads.as_bytes()[lead]);
+        let mut start = self.starts[common] as usize;
+        if common < before.depth || before.array || !before.quoted {
+            before.close(before.depth - common, out);
+            start += 1;
+        }
+        out.extend_from_slice(&self.leads.as_bytes()[start..self.starts[common + 1] as usize]);
     }
 
     /// How many objects both stand in. (One comparison for four levels: this runs for every value.)
@@ -72,6 +76,15 @@ impl Slot {
     pub(super) fn comma(&self) -> &'static [u8] {
         if self.quoted { b"\",\"" } else { b"," }
     }
+}
+
+/// Values that stand together whenever the event has nothing to say among them, written at once.
+#[derive(Debug)]
+pub(super) struct Bundle {
+    /// Rank of the last.
+    pub(super) last: u32,
+    /// From the first value to the last, without what begins the first and ends the last.
+    pub(super) text: Box<str>,
 }
 
 /// Lists that gather what an event's fields say about the same thing.
@@ -209,6 +222,25 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The values of these names in the order of their places, each given as what stands between its quotes.
+    pub(super) fn bundle(&self, values: &[(Own, &str)]) -> Option<Bundle> {
+        let rank =
+            |own: Own| self.own.iter().find(|(_, other)| *other == own).map(|(rank, _)| *rank);
+        let mut text = Vec::new();
+        let mut before: Option<u32> = None;
+        for (own, value) in values {
+            let at = rank(*own)?;
+            if let Some(before) = before {
+                self.slots[at as usize].lead_from(&self.slots[before as usize], &mut text);
+            }
+            text.extend_from_slice(value.as_bytes());
+            before = Some(at);
+        }
+        Some(Bundle { last: before?, text: String::from_utf8_lossy(&text).into() })
+    }
+}
+
 type SortKey = (u8, Vec<String>);
 
 /// Every place that a value can have, in the order of writing: array or not, and its type.
@@ -269,7 +301,7 @@ fn slot(
     let mut leads = String::new();
     let mut starts = [0; DEPTH_MAX + 1];
     for common in 0..=depth {
-        leads.push(',');
+        leads.push_str("\",");
         for name in &path[common..depth] {
             leads.push_str(&json::any(name));
             leads.push_str(":{");
