@@ -1,3 +1,5 @@
+//! What CEF messages look like, and that a strict reader reads any of them back.
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 

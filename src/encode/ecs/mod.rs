@@ -14,6 +14,7 @@
 
 pub(crate) mod names;
 mod plan;
+mod related;
 mod write;
 
 use std::collections::BTreeMap;

@@ -2,7 +2,8 @@
 
 use super::{
     Ecs, FRAMEWORK, Kind, RELATED_MAX,
-    plan::{Bundle, Own, Related, Route, Slot},
+    plan::{Bundle, Own, Route, Slot},
+    related::Related,
 };
 use crate::{
     encode::{
