@@ -17,6 +17,7 @@ mod clean;
 mod compact;
 mod limits;
 mod privacy;
+mod secrets;
 mod syntax;
 mod text;
 mod tokens;
