@@ -1,5 +1,6 @@
 //! The spool as a whole, on a real folder.
 
+mod bounds;
 mod crash;
 mod samples;
 mod sim;
