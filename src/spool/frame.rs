@@ -3,7 +3,7 @@
 //! ```text
 //!  0 length  u32   bytes of payload after these 40
 //!  4 crc     u32   CRC32C of the payload as stored
-//!  8 flags   u16   1 snapshot · 2 lz4 · 4 more · 0x100 sealed · 0x200 leaves (the last two: kept for later)
+//!  8 flags   u16   1 snapshot · 2 lz4 · 4 more · 8 continues · 0x100 sealed · 0x200 leaves (the last two: kept for later)
 //! 10 zero    u16
 //! 12 events  u32   how many
 //! 16 first   u64   sequence of the first; without events: of the next one to come
@@ -16,7 +16,7 @@
 //! damaged header lets the next frame be found: any 40 bytes that check are one. The salt makes a frame of
 //! another segment, left on the disk by an earlier file, no frame here.
 //!
-//! Frames of one append belong together: all but the last have `more`. Recovery keeps all of them or none.
+//! Frames of one append belong together: all but the last have `more`, all but the first `continues`. Recovery keeps all of them or none.
 
 use super::{
     bytes::{Bytes, Damage},
@@ -43,7 +43,9 @@ pub(crate) const SNAPSHOT: u16 = 1;
 pub(crate) const LZ4: u16 = 2;
 /// The next frame belongs to the same append.
 pub(crate) const MORE: u16 = 4;
-const KNOWN: u16 = SNAPSHOT | LZ4 | MORE;
+/// The frame before belongs to the same append.
+pub(crate) const CONTINUES: u16 = 8;
+const KNOWN: u16 = SNAPSHOT | LZ4 | MORE | CONTINUES;
 
 const SECTION_EVENTS: u8 = 1;
 const SECTION_POSITIONS: u8 = 2;
@@ -245,6 +247,9 @@ impl Builder {
             if index < last {
                 frame.header.flags |= MORE;
             }
+            if index > 0 {
+                frame.header.flags |= CONTINUES;
+            }
             next = frame.header.next();
             let start = frame.start;
             self.out[start..start + HEADER_BYTES].copy_from_slice(&frame.header.encode(salt));
@@ -280,7 +285,7 @@ impl Builder {
         close_section(&mut self.out, &mut open);
         let body = open.start + HEADER_BYTES;
         let raw = (self.out.len() - body) as u32;
-        let mut flags = if self.snapshot && self.frames.is_empty() { SNAPSHOT } else { 0 };
+        let mut flags = if self.snapshot { SNAPSHOT } else { 0 };
         if self.compression == Compression::Lz4 {
             let packed = lz4_flex::block::compress(&self.out[body..]);
             if packed.len() < raw as usize {

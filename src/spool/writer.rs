@@ -92,7 +92,8 @@ fn snapshot(state: &State, compression: Compression) -> Builder {
     let mut builder = Builder::new(compression);
     builder.snapshot();
     for position in state.positions() {
-        builder.position(&position, position.offset);
+        // From nowhere: a snapshot tells nothing of frames before it.
+        builder.position(&position, 0);
     }
     builder.books(&state.books, &state.ledger);
     builder
