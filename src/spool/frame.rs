@@ -264,7 +264,9 @@ impl Builder {
 
     /// Makes sure that a frame is open, has room, and stands in this section.
     fn room(&mut self, section: u8) {
-        if self.open.as_ref().is_some_and(|open| self.out.len() - open.start > FRAME_BYTES_TARGET) {
+        let full = |open: &Open| self.out.len() - open.start > FRAME_BYTES_TARGET;
+        // The books stay with the positions that they count up to, so that damage takes both or none.
+        if section != SECTION_BOOKS && self.open.as_ref().is_some_and(full) {
             self.close_frame();
         }
         let open = self.open.get_or_insert_with(|| {

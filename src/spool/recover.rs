@@ -141,6 +141,8 @@ fn last_sequence(file: &Arc<dyn DiskFile>, first: u64, bytes: u64) -> std::io::R
 /// Folds every segment from the newest whole snapshot on.
 fn fold_all(disk: &dyn Disk, folder: &Path, found: &mut Found) -> Result<(), Error> {
     let Some(last) = found.entries.len().checked_sub(1) else { return Ok(()) };
+    // A segment without its snapshot is not gone on with: what begins anew has one.
+    found.whole = has_snapshot(&found.entries[last])?;
     let mut start = last;
     while start > 0 && !has_snapshot(&found.entries[start])? {
         start -= 1;
@@ -153,11 +155,14 @@ fn fold_all(disk: &dyn Disk, folder: &Path, found: &mut Found) -> Result<(), Err
             fold.lose(found.valid_next, entry.header.follows, None);
         }
         fold.run()?;
-        let Fold { good, damaged, .. } = fold;
-        found.valid_next = good.next;
+        let Fold { good, damaged, next, .. } = fold;
         found.whole &= !damaged;
         if index == last {
+            found.valid_next = good.next;
             cut_tail(disk, folder, found, good.end)?;
+        } else {
+            // It was whole once: what is left of a last append that is damaged stays readable.
+            found.valid_next = next;
         }
         found.chain = Some(good.chain);
     }

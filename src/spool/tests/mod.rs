@@ -3,6 +3,7 @@
 mod bounds;
 mod crash;
 mod damage;
+mod model;
 mod samples;
 mod sim;
 
