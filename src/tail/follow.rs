@@ -311,7 +311,7 @@ impl Follow {
             self.proved = self.proved.max(size).max(self.seen_end);
             if let Some(start) = head.take() {
                 // Only now: a short old head may fit by chance what was rewritten.
-                self.learn_head(&start);
+                turn.changed |= self.learn_head(&start);
             }
             let piece = match self.next(turn, &window, force) {
                 Next::Offer(piece) => piece,
@@ -349,14 +349,17 @@ impl Follow {
         Ok(Head::of_position(&self.position).fits(&start).then_some(Some(start)))
     }
 
-    /// Takes the fingerprints of a head that fits.
-    pub(super) fn learn_head(&mut self, start: &[u8]) {
+    /// Takes the fingerprints of a head that fits. `true`: the position's is wider than before.
+    pub(super) fn learn_head(&mut self, start: &[u8]) -> bool {
         let known = Head::of_position(&self.position);
-        if self.heads.is_empty() || Head::of(start).bytes > known.bytes {
+        let widest = Head::of(start);
+        if self.heads.is_empty() || widest.bytes > known.bytes {
             self.heads = Head::levels(start).collect();
-            let widest = self.heads.last().copied().unwrap_or_default();
+        }
+        if widest.bytes > known.bytes {
             (self.position.head_bytes, self.position.head_hash) = (widest.bytes, widest.hash);
         }
+        widest.bytes > known.bytes
     }
 
     /// Reads from the position on, `reach` bytes further than was offered. `None`: what is there contradicts

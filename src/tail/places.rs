@@ -279,6 +279,7 @@ impl Tailer {
         };
         position.path = path.to_owned();
         let since = identity::modified(&opened);
+        let unknown = position.offset == 0 && position.head_bytes == 0;
         self.begin(source, position, shown, (body, &opened), stage, now);
         if let Some(follow) = self.table.files.get_mut(&id).filter(|_| holds) {
             follow.learn_head(&start);
@@ -286,6 +287,7 @@ impl Tailer {
         match (holds, same_path) {
             (false, _) => self.truncated(id, now),
             (true, false) => self.read_between(id, since, Some(id), now),
+            (true, true) if unknown => self.read_between_done(id, now),
             (true, true) => Ok(()),
         }
     }
@@ -564,6 +566,21 @@ impl Tailer {
             }
         }
         Ok(())
+    }
+
+    /// A known file of which nothing is known proves nothing: it may have been copied and truncated unseen. What
+    /// is newer than its finished copies was not read.
+    fn read_between_done(&mut self, id: FileId, now: Instant) -> Result<(), Error> {
+        let Some(follow) = self.table.files.get(&id) else { return Ok(()) };
+        let (source, shown) = (follow.source, &follow.shown);
+        let done = self.table.done.values().filter(|resting| {
+            resting.source == source && rotated::is_related(&resting.position.path, shown)
+        });
+        let times = done.filter_map(|resting| fs::metadata(&resting.position.path).ok());
+        match times.map(|meta| identity::modified(&meta)).max() {
+            Some(since) => self.read_between(id, since, None, now),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn first_position(
