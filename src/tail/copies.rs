@@ -8,10 +8,10 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path, time::Instant};
 
 use super::{
     Error, FileId,
+    arrive::mark_position,
     body::Body,
     follow::Follow,
     identity::{self, Head, Inode, TAIL_BYTES},
-    places::mark_position,
     rotated,
     tailer::Tailer,
 };

@@ -1,7 +1,7 @@
 //! Turns: wait, look at what changed, hand out lines fairly.
 //!
 //! A turn serves recently woken files with little to read first, then backlogs in rotation, each at most 1 MiB,
-//! so that no backlog holds up another file. Where files are and what became of them is `places`' business.
+//! so that no backlog holds up another file. Where files are and what became of them is the business of `scan` and what it calls.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -359,6 +359,12 @@ impl Tailer {
         outcome: std::io::Result<Outcome>,
         now: Instant,
     ) -> Result<bool, Error> {
+        if outcome.is_ok()
+            && !self.said.is_empty()
+            && let Some(follow) = self.table.files.get(&id)
+        {
+            self.said.remove(&follow.position.path);
+        }
         match outcome {
             Ok(Outcome::More) => return Ok(true),
             Ok(Outcome::CaughtUp) => self.caught_up(id),
