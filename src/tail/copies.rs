@@ -71,7 +71,7 @@ impl Tailer {
     }
 
     /// Known files that a file of this name can be a copy of.
-    fn originals(&self, source: usize, path: &Path) -> Vec<FileId> {
+    pub(super) fn originals(&self, source: usize, path: &Path) -> Vec<FileId> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Vec::new();
         };

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -19,6 +19,8 @@ use super::{
 const POLLED_MAX: usize = 1_000;
 /// The same where nothing else tells of changes.
 const POLLED_UNWATCHED_MAX: usize = 5_000;
+/// How long nothing is gathered after a rotated sibling appeared.
+const HASTE: Duration = Duration::from_millis(100);
 /// Walks of the globs may take at most one part in so many of the time.
 const SCAN_SHARE: u32 = 100;
 
@@ -80,8 +82,19 @@ impl Tailer {
             if !known && self.sources[source].globs.matches(path) {
                 self.arrive(source, path, now)?;
             }
+            if ids.is_empty() {
+                self.hurry(source, path, now);
+            }
         }
         Ok(())
+    }
+
+    /// A copy is being made of a file: it may be truncated any moment, so what comes is not gathered.
+    fn hurry(&mut self, source: usize, path: &Path, now: Instant) {
+        for original in self.originals(source, path) {
+            self.hasty_until = Some(now + HASTE);
+            self.mark(original);
+        }
     }
 
     fn poll(&mut self, now: Instant) -> Result<(), Error> {

@@ -96,6 +96,7 @@ pub struct Tailer {
     kept: usize,
     turns: u64,
     last_served: Option<Instant>,
+    pub(super) hasty_until: Option<Instant>,
 }
 
 impl Tailer {
@@ -164,6 +165,7 @@ impl Tailer {
             kept: 0,
             turns: 0,
             last_served: None,
+            hasty_until: None,
         })
     }
 
@@ -250,8 +252,9 @@ impl Tailer {
     fn gather(&self, until: Instant) {
         let Some(last) = self.last_served else { return };
         let idle = self.fresh.is_empty() && self.backlog.is_empty();
+        let hasty = self.hasty_until.is_some_and(|until| Instant::now() < until);
         let at = (last + GATHER).min(until);
-        if idle {
+        if idle && !hasty {
             std::thread::sleep(at.saturating_duration_since(Instant::now()));
         }
     }
