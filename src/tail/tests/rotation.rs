@@ -461,3 +461,26 @@ fn files_beyond_the_limit_of_open_ones_are_closed_and_opened_again() {
     assert_eq!(got, expected);
     assert!(desk.tailer.open <= 9, "{}", desk.tailer.open);
 }
+
+#[test]
+fn a_finished_file_that_is_removed_is_forgotten_and_its_last_position_says_finished() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", lines(0..3));
+    desk.second();
+    desk.rename("a.log", "a.log.1");
+    desk.minute();
+    assert_eq!((desk.positions.len(), finished(&desk)), (1, 1));
+    fs::remove_file(desk.path("a.log.1")).expect("is there");
+    desk.minute();
+    assert_eq!(desk.positions.len(), 0);
+
+    // Rotated and removed within one walk: whoever keeps positions by `positions_changed` alone learns it too.
+    desk.append("a.log", line(3));
+    desk.minute();
+    fs::remove_file(desk.path("a.log")).expect("is there");
+    let positions: Vec<_> = desk.positions.values().cloned().collect();
+    let mut down = tailer(&desk.settings, positions);
+    down.step(desk.now, &mut |_| Taken::default()).expect("a turn");
+    let last = down.positions_changed();
+    assert_eq!(last.iter().map(|p| p.finished).collect::<Vec<_>>(), [true]);
+}
