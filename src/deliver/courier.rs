@@ -137,6 +137,9 @@ impl Courier {
             events_max: settings.batch_events_max.max(1),
             bytes_max: settings.batch_bytes_max.max(1),
         };
+        let status = Arc::new(Status::default());
+        status.saved(mark);
+        status.at(mark, None);
         Ok(Self {
             name: settings.name.clone(),
             port,
@@ -147,7 +150,7 @@ impl Courier {
             desk: Some(Box::new(Desk::new(feed, filter, render, size, rewind))),
             hand: None,
             ahead: None,
-            status: Arc::default(),
+            status,
             wake,
             stop,
             saved: mark,
@@ -165,8 +168,6 @@ impl Courier {
 
     /// Serves until told to stop. Returns how far it came.
     pub async fn run(mut self) -> Mark {
-        self.status.at(self.mark(), None);
-        self.status.saved(self.saved);
         while self.stop.borrow().is_none() {
             match self.turn().await {
                 Ok(()) => {}

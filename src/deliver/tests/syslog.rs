@@ -201,12 +201,14 @@ async fn message(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<String>
 fn note(text: &str, seen: &Mutex<Seen>) {
     let mut seen = seen.lock().unwrap();
     let parsed = || {
-        let params = text.strip_prefix("<134>1 - host towline - - [t ")?.split_once(']')?.0;
+        let header = text.strip_prefix('<')?.split_once(">1 ")?.1;
+        let params = header.split_once(" [")?.1.split_once("] ")?.0;
         let value = |name: &str| {
-            let rest = params.split_once(&format!("{name}=\""))?.1;
+            let rest = params.split_once(&format!(" {name}=\""))?.1;
             Some(rest.split_once('"')?.0.to_owned())
         };
-        Some((value("n")?.parse::<u64>().ok()?, value("id")?, value("replay")? == "true"))
+        let replay = value("replay").as_deref() == Some("true");
+        Some((value("seq")?.parse::<u64>().ok()?, value("id")?, replay))
     };
     match parsed() {
         Some((n, said, replay)) if said == id(n).to_string() => {
