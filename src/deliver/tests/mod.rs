@@ -6,6 +6,7 @@ mod certs;
 mod check;
 mod elasticsearch;
 mod feed;
+mod speed;
 mod spool;
 mod syslog;
 mod tls;

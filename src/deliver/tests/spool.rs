@@ -32,11 +32,14 @@ use crate::{
     },
 };
 
-fn open(folder: &Path) -> Arc<Spool> {
+/// Small, so that there are many.
+const SEGMENT: u64 = 32 << 10;
+
+pub(super) fn open(folder: &Path, segment_bytes: u64) -> Arc<Spool> {
     let settings = spool::Settings {
         folder: folder.join("spool"),
-        bytes_max: 64 << 20,
-        segment_bytes: 32 << 10,
+        bytes_max: 1 << 30,
+        segment_bytes,
         reserve_percent: 0,
         durability: Durability::Interval,
         sync_interval: Duration::from_secs(1),
@@ -80,7 +83,7 @@ fn event(n: u64) -> Event<Shippable> {
     }
 }
 
-fn append(spool: &Spool, from: u64, count: u64) {
+pub(super) fn append(spool: &Spool, from: u64, count: u64) {
     let events: Vec<_> = (from..from + count).map(event).collect();
     for chunk in events.chunks(50) {
         let books = Books { read: chunk.len() as u64, ..Books::default() };
@@ -88,14 +91,14 @@ fn append(spool: &Spool, from: u64, count: u64) {
     }
 }
 
-struct Working {
+pub(super) struct Working {
     status: Arc<Status>,
     stop: watch::Sender<Option<Instant>>,
     done: JoinHandle<Mark>,
 }
 
 impl Working {
-    fn start(settings: &Settings, folder: &Path, spool: &Arc<Spool>) -> Self {
+    pub(super) fn start(settings: &Settings, folder: &Path, spool: &Arc<Spool>) -> Self {
         let (stop, stopped) = watch::channel(None);
         let disk = Arc::new(RealDisk);
         let dead = DeadLetters::open(disk, &folder.join("dead"), "siem", Keep::default());
@@ -110,11 +113,11 @@ impl Working {
         Self { status: courier.status(), stop, done: tokio::spawn(courier.run()) }
     }
 
-    async fn delivered(&self, next: u64) {
+    pub(super) async fn delivered(&self, next: u64) {
         until("all is acked", || self.status.view().mark.acked == Sequence(next)).await;
     }
 
-    async fn stop(self) -> Mark {
+    pub(super) async fn stop(self) -> Mark {
         let _ = self.stop.send(Some(Instant::now() + Duration::from_secs(5)));
         within("it stops", self.done).await.unwrap()
     }
@@ -135,7 +138,7 @@ async fn syslog_from_the_spool_survives_resets_kills_and_releases() {
     settings.kinds = vec!["xmpp.auth*".into()];
     let count = || receiver.seen.lock().unwrap().messages.len() as u64;
 
-    let spool = open(folder.path());
+    let spool = open(folder.path(), SEGMENT);
     append(&spool, 1, 1500);
     let working = Working::start(&settings, folder.path(), &spool);
     working.delivered(1501).await;
@@ -150,7 +153,7 @@ async fn syslog_from_the_spool_survives_resets_kills_and_releases() {
     until("its desk is gone too", || Arc::strong_count(&spool) == 1).await;
     drop(spool);
 
-    let spool = open(folder.path());
+    let spool = open(folder.path(), SEGMENT);
     append(&spool, 2001, 500);
     let working = Working::start(&settings, folder.path(), &spool);
     working.delivered(2501).await;
@@ -180,7 +183,7 @@ async fn bulk_from_the_spool_is_exactly_once_and_the_dead_are_in_their_file() {
         gzip: true,
         tls: TlsSettings::default(),
     }));
-    let spool = open(folder.path());
+    let spool = open(folder.path(), SEGMENT);
     append(&spool, 1, 1000);
     let working = Working::start(&settings, folder.path(), &spool);
     until("some are there", || server.count() > 300).await;
@@ -218,7 +221,7 @@ async fn a_destination_that_begins_now_gets_only_what_is_new() {
         tls: TlsSettings::default(),
     }));
     settings.start = crate::deliver::Begin::Now;
-    let spool = open(folder.path());
+    let spool = open(folder.path(), SEGMENT);
     append(&spool, 1, 100);
     let working = Working::start(&settings, folder.path(), &spool);
     append(&spool, 101, 20);

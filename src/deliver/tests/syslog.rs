@@ -374,6 +374,29 @@ async fn an_unclean_end_sends_the_window_again_and_a_clean_one_does_not() {
 }
 
 #[tokio::test]
+async fn stopping_while_the_receiver_is_away_keeps_the_doubt() {
+    let certs = Certs::make();
+    let told = Arc::new(Notify::new());
+    let plans = vec![Plan::StallThenReset(5, told.clone()), Plan::Garbage];
+    let receiver = Receiver::start(&certs, Knows::Anyone, plans).await;
+    let running = Running::start(&tls(&receiver, certs.anonymous()), Shelf::with(200));
+    running.delivered().await;
+    told.notify_one();
+    until("it was tried again", || receiver.connections() > 1).await;
+    let (shelf, mark) = running.stop().await;
+    assert_eq!((mark.safe, mark.acked), (Sequence(1), Sequence(201)));
+    assert_eq!(shelf.mark(), mark);
+
+    let well = Receiver::start(&certs, Knows::Anyone, vec![Plan::Read]).await;
+    let running = Running::start(&tls(&well, certs.anonymous()), shelf);
+    until("all of it comes again", || well.missing(200).is_empty()).await;
+    until("nothing is under way", || running.status.view().peer.is_some()).await;
+    let (_, mark) = running.stop().await;
+    assert_eq!((mark.safe, mark.acked), (Sequence(201), Sequence(201)));
+    assert_eq!(mark.tally.shipped, 200);
+}
+
+#[tokio::test]
 async fn the_next_address_is_taken_when_one_is_gone_or_refuses() {
     let certs = Certs::make();
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
