@@ -186,7 +186,9 @@ pub(super) fn kinds(
     catalogue: &[String],
 ) -> Result<(String, Vec<String>), Wrong> {
     let pattern = text(value)?;
-    let wrong = |error: globset::Error| Wrong::new(format!("not a glob: {}", error.kind()));
+    let wrong = |error: globset::Error| {
+        Wrong::new(format!("not a glob: {}", error.kind())).hint("for example `xmpp.*`")
+    };
     let glob = Glob::new(&pattern).map_err(wrong)?.compile_matcher();
     let matching: Vec<_> = catalogue.iter().filter(|kind| glob.is_match(kind)).cloned().collect();
     if catalogue.is_empty() {
