@@ -14,6 +14,5 @@ mod config_errors;
 mod corpus;
 mod crash;
 mod delivery;
-mod guard_types;
 mod support;
 mod tidy;

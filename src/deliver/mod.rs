@@ -28,6 +28,12 @@ pub mod window;
 #[cfg(test)]
 mod tests;
 
+pub use self::{
+    courier::{Courier, Stop, Supplies},
+    status::{Status, View},
+    stock::{REASON_FILTER, REASON_SPOOL_FULL},
+};
+
 use std::{fmt, path::PathBuf, time::Duration};
 
 /// A secret: a password, key or token. Never printed, also not by `Debug`.

@@ -15,6 +15,7 @@ pub mod syslog;
 mod found;
 mod json;
 mod scalar;
+mod special;
 
 #[cfg(test)]
 mod fixture;

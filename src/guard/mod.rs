@@ -74,6 +74,9 @@ impl Shippable {
     }
 }
 
+/// The shortest key of pseudonyms, bytes.
+pub const KEY_BYTES_MIN: usize = tokens::Tokens::KEY_BYTES_MIN;
+
 /// Stored text has an unsafe character.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotClean;

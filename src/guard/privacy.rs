@@ -115,6 +115,12 @@ impl Privacy {
         })
     }
 
+    /// Whether whole lines (`event.original`) are shipped, so that it is worth copying them.
+    #[must_use]
+    pub fn keeps_whole_lines(&self) -> bool {
+        self.whole_lines
+    }
+
     /// Does with each field what the profile says.
     #[must_use]
     pub fn apply(&self, event: Event<Clean>) -> Event<Shippable> {

@@ -1,6 +1,13 @@
 //! [`SourceSpec`] → [`Mapping`]: patterns compiled, names resolved, bindings put in their order and dispatched.
 
-use std::{cmp::Reverse, collections::HashSet, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use super::{
     Mapping,
@@ -36,6 +43,9 @@ const OWN: &[&str] = &[
 ];
 /// The same for all fields under these.
 const OWN_ROOTS: &[&str] = &["towline.", "agent.", "observer.", "data_stream.", "related."];
+
+/// Number of the next mapping; 0 is none.
+static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 /// Compiles a source.
 pub(crate) fn mapping(
@@ -75,6 +85,7 @@ pub(crate) fn mapping(
         layouts,
         tables: Arc::clone(tables),
         session: spec.session.clone(),
+        serial: SERIAL.fetch_add(1, Ordering::Relaxed),
         passing: by_name(&names, passing),
         names,
         message,

@@ -37,6 +37,8 @@ pub struct Mapping {
     pub tables: Arc<Tables>,
     /// Memory per connection.
     pub session: Option<SessionSpec>,
+    /// Tells it from every other mapping of this process, also from an earlier one of the same name.
+    pub(crate) serial: u64,
     pub(crate) names: Names,
     /// Per name: the field of that name, if records are believed it.
     pub(crate) passing: Vec<Option<FieldId>>,
@@ -84,6 +86,9 @@ pub struct Origin<'a> {
 pub struct Scratch {
     /// Per name: the record in which it was seen last, and the part.
     parts: Vec<(u32, u16)>,
+    /// Per part of the record: its name, where the mapping knows it.
+    names: Vec<Option<NameId>>,
+    recall: Recall,
     epoch: u32,
     pub(crate) seen: Seen,
     candidates: Candidates,
@@ -96,6 +101,40 @@ pub struct Scratch {
     matched: Option<Rank>,
     /// How many alternatives were tried for the last record.
     tried: usize,
+}
+
+/// Names of the last record's parts. Records of one layout have the same names at the same places, and comparing
+/// costs less than hashing.
+#[derive(Debug, Default)]
+struct Recall {
+    /// [`Mapping::serial`] of the mapping that gave the ids.
+    serial: u64,
+    names: Vec<(Vec<u8>, Option<NameId>)>,
+}
+
+impl Recall {
+    /// Longer names are not remembered.
+    const NAME_BYTES_MAX: usize = 64;
+
+    fn find(&mut self, at: usize, name: &[u8], names: &Names) -> Option<NameId> {
+        if let Some((known, id)) = self.names.get(at)
+            && known == name
+        {
+            return *id;
+        }
+        let id = names.find(name);
+        if at == self.names.len() {
+            self.names.push((Vec::new(), None));
+        }
+        if let Some((known, known_id)) =
+            self.names.get_mut(at).filter(|_| name.len() <= Self::NAME_BYTES_MAX)
+        {
+            known.clear();
+            known.extend_from_slice(name);
+            *known_id = id;
+        }
+        id
+    }
 }
 
 impl Scratch {
@@ -265,11 +304,18 @@ impl Mapping {
 
     /// Notes for each name that the mapping knows which part has it; the first of several.
     fn find_parts(&self, record: &Record<'_>, scratch: &mut Scratch) {
+        let Scratch { parts, names, recall, epoch, .. } = scratch;
+        if recall.serial != self.serial {
+            *recall = Recall { serial: self.serial, names: Vec::new() };
+        }
+        names.clear();
         for (at, part) in record.parts().iter().enumerate() {
-            let Some(name) = self.names.find(record.name_bytes(part)) else { continue };
-            let slot = &mut scratch.parts[usize::from(name.0)];
-            if slot.0 != scratch.epoch {
-                *slot = (scratch.epoch, u16::try_from(at).unwrap_or(u16::MAX));
+            let name = recall.find(at, record.name_bytes(part), &self.names);
+            names.push(name);
+            let Some(name) = name else { continue };
+            let slot = &mut parts[usize::from(name.0)];
+            if slot.0 != *epoch {
+                *slot = (*epoch, u16::try_from(at).unwrap_or(u16::MAX));
             }
         }
     }
@@ -433,7 +479,7 @@ impl Mapping {
         emit.begin(From::Source);
         copy(&mut emit, &self.from, &view, captured);
         emit.begin(From::Part);
-        self.pass(&mut emit, &view);
+        self.pass(&mut emit, &view, &scratch.names);
         emit.begin(From::SourceConstant);
         self.constants.iter().for_each(|(id, constant)| emit.constant(*id, constant));
         emit.begin(From::Derived);
@@ -443,9 +489,9 @@ impl Mapping {
     }
 
     /// Parts of the record that are fields by name.
-    fn pass(&self, emit: &mut Emit<'_>, view: &View<'_, '_>) {
-        for part in view.record.parts() {
-            let Some(name) = self.names.find(view.record.name_bytes(part)) else { continue };
+    fn pass(&self, emit: &mut Emit<'_>, view: &View<'_, '_>, names: &[Option<NameId>]) {
+        for (part, name) in view.record.parts().iter().zip(names) {
+            let Some(name) = *name else { continue };
             let found = view.of(part.value);
             if let Some(id) = self.passing.get(usize::from(name.0)).copied().flatten() {
                 emit.put(id, found.scalar, found.text, false);

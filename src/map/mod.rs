@@ -33,6 +33,7 @@ mod tree;
 pub use check::check;
 pub use engine::{Mapping, Origin, Scratch};
 pub use library::Library;
+pub use shipped::files as shipped_files;
 pub use source::SourceSpec;
 pub use spec::{Checked, PrivacySpec, SessionSpec, Treatment, UnrecognisedText};
 pub use tree::{File, Layer};

@@ -344,12 +344,9 @@ proptest! {
 
     #[test]
     fn any_bytes_become_one_event_with_values_of_their_type(line in proptest::collection::vec(any::<u8>(), 0..300), json: bool) {
-        let library = LIBRARY.with(std::rc::Rc::clone);
-        let names: Vec<String> = library.sources().map(str::to_owned).collect();
-        for name in names {
-            let mapping = library.mapping(&name).unwrap();
+        for mapping in MAPPINGS.with(std::rc::Rc::clone).iter() {
             let line = if json { [b"{\"event\":\"bootstrap\",\"pid\":\"", line.as_slice(), b"\"}"].concat() } else { line.clone() };
-            let event = event(&mapping, &line);
+            let event = event(mapping, &line);
             for field in &event.fields {
                 let ty = mapping.tables.field(field.id).ty;
                 let fits = matches!(
@@ -371,7 +368,10 @@ proptest! {
 }
 
 thread_local! {
-    static LIBRARY: std::rc::Rc<Library> = std::rc::Rc::new(Library::shipped().unwrap());
+    static MAPPINGS: std::rc::Rc<Vec<Mapping>> = {
+        let library = Library::shipped().unwrap();
+        std::rc::Rc::new(library.sources().map(|name| library.mapping(name).unwrap()).collect())
+    };
 }
 
 /// Bindings as catalogues have them: many begin alike, many begin with a capture, many have conditions only.

@@ -154,6 +154,10 @@ enum Item {
     /// A zone's abbreviation: UTC or GMT is believed, another one only skipped.
     ZoneName,
     Epoch(Unit),
+    /// `%b %d %H:%M:%S` in one.
+    Stamp,
+    /// `%Y-%m-%d %H:%M:%S` in one, with these separators of the date's parts and of date and time.
+    DateTime([u8; 3]),
     Rfc3339,
     /// To the letter, for places where a guess would be wrong.
     StrictRfc3339,
@@ -212,7 +216,7 @@ impl TimeFormat {
                 message: "a time format without any directive".to_owned(),
             });
         }
-        Ok(Self { items })
+        Ok(Self { items: fused(items) })
     }
 
     /// RFC 3339 to the letter: a `T`, a dot before the fraction, an offset.
@@ -240,6 +244,39 @@ impl TimeFormat {
             rest = read_item(item, rest, &mut fields)?;
         }
         fields.plausible().then_some((fields, text.len() - rest.len()))
+    }
+}
+
+/// Joins the two commonest runs of items into one item each: they are read for every line.
+fn fused(items: Vec<Item>) -> Vec<Item> {
+    use Item::{Day, Hour, Literal, Minute, Month, MonthName, Second, Spaces, Year};
+    const COLON: Item = Literal(b':');
+    match items.as_slice() {
+        [MonthName, Spaces, Day, Spaces, Hour, COLON, Minute, COLON, Second, rest @ ..] => {
+            [&[Item::Stamp], rest].concat()
+        }
+        [
+            Year,
+            Literal(a),
+            Month,
+            Literal(b),
+            Day,
+            between,
+            Hour,
+            COLON,
+            Minute,
+            COLON,
+            Second,
+            rest @ ..,
+        ] => {
+            let separator = match between {
+                Literal(byte) => *byte,
+                Spaces => b' ',
+                _ => return items,
+            };
+            [&[Item::DateTime([*a, *b, separator])], rest].concat()
+        }
+        _ => items,
     }
 }
 

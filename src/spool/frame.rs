@@ -31,8 +31,8 @@ pub(crate) const HEADER_BYTES: usize = 40;
 /// Largest frame, header included.
 pub(crate) const FRAME_BYTES_MAX: usize = 16 << 20;
 
-/// Payload at which an append goes on in another frame.
-pub(crate) const FRAME_BYTES_TARGET: usize = 4 << 20;
+/// Payload at which an append goes on in another frame. Tiny in tests, so that appends of several frames are usual there.
+pub(crate) const FRAME_BYTES_TARGET: usize = if cfg!(test) { 400 } else { 4 << 20 };
 
 /// Largest event, as stored. With the target it stays below the largest frame.
 pub(crate) const EVENT_BYTES_MAX: usize = 8 << 20;

@@ -214,6 +214,11 @@ impl Follow {
         self.position.offset + (self.kept.len() - self.kept_tail) as u64
     }
 
+    /// Bytes behind the position that were read.
+    pub(super) fn kept(&self) -> &[u8] {
+        &self.kept[self.kept_tail..]
+    }
+
     /// Bytes that are kept between turns.
     pub(super) fn kept_bytes(&self) -> usize {
         self.kept.capacity()
@@ -298,14 +303,16 @@ impl Follow {
 
     /// Reads and offers lines until the turn's share is used up or there are none. The body must be open.
     pub(super) fn serve(&mut self, turn: &mut Share<'_>) -> io::Result<Outcome> {
-        if !self.check_head()? {
-            return Ok(Outcome::Changed);
-        }
+        let Some(mut head) = self.check_head()? else { return Ok(Outcome::Changed) };
         let size = self.size;
         let (mut budget, mut reach, mut force) = (TURN_BYTES, READ_BYTES, false);
         while budget > 0 {
             let Some(window) = self.window(turn, reach)? else { return Ok(Outcome::Changed) };
             self.proved = self.proved.max(size).max(self.seen_end);
+            if let Some(start) = head.take() {
+                // Only now: a short old head may fit by chance what was rewritten.
+                self.learn_head(&start);
+            }
             let piece = match self.next(turn, &window, force) {
                 Next::Offer(piece) => piece,
                 Next::Nothing => return Ok(self.rested(turn, &window)),
@@ -333,18 +340,13 @@ impl Follow {
         Ok(Outcome::More)
     }
 
-    /// Whether the head is what it was; a wider fingerprint is taken when there is more of it.
-    fn check_head(&mut self) -> io::Result<bool> {
+    /// Whether the head is what it was: `None` if not, else the head where there is one to look at.
+    fn check_head(&mut self) -> io::Result<Option<Option<Vec<u8>>>> {
         let (None, Some(body @ Body::Plain(_))) = (&self.rest, &mut self.body) else {
-            return Ok(true);
+            return Ok(Some(None));
         };
         let start = read_head(body)?;
-        let known = Head::of_position(&self.position);
-        if !known.fits(&start) {
-            return Ok(false);
-        }
-        self.learn_head(&start);
-        Ok(true)
+        Ok(Head::of_position(&self.position).fits(&start).then_some(Some(start)))
     }
 
     /// Takes the fingerprints of a head that fits.
@@ -368,7 +370,7 @@ impl Follow {
         }
         let read = self.bytes()?.read_at(from, &mut turn.work[..want])?;
         let work = &turn.work[..read];
-        let kept = &self.kept[self.kept_tail..];
+        let kept = self.kept();
         let same = read >= tail && (tail == 0 || hash(&work[..tail]) == self.position.tail_hash);
         if !same {
             return Ok(None);

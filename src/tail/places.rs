@@ -14,7 +14,7 @@ use super::{
     discover::Visitor,
     follow::{Follow, Rest, Stage},
     identity::{self, Head, Inode, TAIL_BYTES},
-    rotated::{self, Found, Search},
+    rotated::{self, Found, Owner, Search, Wanted},
     table::Resting,
     tailer::Tailer,
 };
@@ -493,7 +493,8 @@ impl Tailer {
         let Some(follow) = self.table.files.get(&id) else { return Ok(()) };
         let unread = follow.size.saturating_sub(follow.position.offset);
         let (source, position) = (follow.source, follow.position.clone());
-        match rotated::find(&position, &|inode| self.is_anothers(source, inode, id)) {
+        let owner = |inode| self.owner(source, inode, id);
+        match rotated::find(&Wanted { position: &position, after: &[], owner: &owner }) {
             Search::Found(found) => return self.found(source, position, *found, now),
             Search::Missing(unreadable) => {
                 self.unreadable(source, unreadable);
@@ -623,7 +624,8 @@ impl Tailer {
     fn settle(&mut self, id: FileId, now: Instant) -> Result<(), Error> {
         let Some(resting) = self.table.unplaced.get(&id) else { return Ok(()) };
         let (source, position) = (resting.source, resting.position.clone());
-        match rotated::find(&position, &|inode| self.is_anothers(source, inode, id)) {
+        let owner = |inode| self.owner(source, inode, id);
+        match rotated::find(&Wanted { position: &position, after: &[], owner: &owner }) {
             Search::Found(found) => return self.found(source, position, *found, now),
             Search::Missing(unreadable) => {
                 self.unreadable(source, unreadable);
@@ -653,8 +655,12 @@ impl Tailer {
         let (source, own) = (follow.source, follow.inode());
         let (size, held) = (follow.proved, follow.held_end());
         let position = follow.position.clone();
+        let owner = |inode| match inode == own {
+            true => Owner::Another,
+            false => self.owner(source, inode, id),
+        };
         let search =
-            rotated::find(&position, &|inode| inode == own || self.is_anothers(source, inode, id));
+            rotated::find(&Wanted { position: &position, after: follow.kept(), owner: &owner });
         let mut since = follow.modified;
         let (copy, end) = match search {
             Search::Found(found) => {

@@ -15,6 +15,7 @@ use super::{
     discover::Globs,
     follow::{Follow, Outcome, Patience, Share, Stage},
     identity::Inode,
+    rotated::Owner,
     table::Table,
     wake::Wake,
 };
@@ -414,11 +415,15 @@ impl Tailer {
         }
     }
 
-    /// Whether another file of this source has the inode and is read from it.
-    pub(super) fn is_anothers(&self, source: usize, inode: Inode, id: FileId) -> bool {
+    /// Whose an inode is, as `id` sees it. A file that nobody has read yet may still be a copy.
+    pub(super) fn owner(&self, source: usize, inode: Inode, id: FileId) -> Owner {
         let owner = self.table.by_inode(source, inode).filter(|&owner| owner != id);
-        let owner = owner.and_then(|owner| self.table.files.get(&owner));
-        owner.is_some_and(|owner| !owner.is_new)
+        let Some(owner) = owner else { return Owner::Nobody };
+        match self.table.files.get(&owner) {
+            Some(follow) if !follow.is_new => Owner::Another,
+            None if self.table.done.contains_key(&owner) => Owner::Finished,
+            Some(_) | None => Owner::Nobody,
+        }
     }
 }
 

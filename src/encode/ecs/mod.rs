@@ -43,7 +43,7 @@ pub struct Ecs {
     tail: Box<str>,
 }
 
-/// What a kind says of each of its events, as JSON.
+/// What a kind says of each of its events, as JSON. A value's own quotes and brackets come with its place.
 #[derive(Debug)]
 struct Kind {
     /// `"kind":"event","category":[…],…,"severity":`
@@ -57,13 +57,13 @@ struct Kind {
     subtechniques: Option<Box<str>>,
 }
 
-/// What the agent says of its own host, as JSON.
+/// What the agent says of its own host, likewise.
 #[derive(Debug)]
 struct Host {
     /// As it is, to compare with what a record says.
     plain: Box<str>,
     name: Box<str>,
-    /// `["192.0.2.1"]`, if there is one.
+    /// `192.0.2.1","2001:db8::1`, if there is one.
     ip: Option<Box<str>>,
     /// The value of `observer.hostname` and the members that follow it.
     observer: Box<str>,
@@ -121,18 +121,24 @@ impl Kind {
         techniques.dedup();
         let subtechniques: Vec<_> =
             kind.attack.iter().map(String::as_str).filter(|id| id.contains('.')).collect();
-        let some = |ids: Vec<&str>| (!ids.is_empty()).then(|| json::array(ids).into());
+        let some =
+            |ids: Vec<&str>| (!ids.is_empty()).then(|| json::inside(&json::array(ids)).into());
         Self {
             head: head.into(),
             severity: kind.severity,
-            action: json::any(action(&kind.name)).into(),
-            family: json::any(family(&kind.name)).into(),
-            dataset: json::any(&format!("{}.log", family(&kind.name))).into(),
-            outcome: kind.outcome.as_deref().map(|outcome| json::any(outcome).into()),
+            action: inside(action(&kind.name)),
+            family: inside(family(&kind.name)),
+            dataset: inside(&format!("{}.log", family(&kind.name))),
+            outcome: kind.outcome.as_deref().map(inside),
             techniques: some(techniques),
             subtechniques: some(subtechniques),
         }
     }
+}
+
+/// A text as JSON without its quotes.
+fn inside(text: &str) -> Box<str> {
+    json::inside(&json::any(text)).into()
 }
 
 impl Host {
@@ -147,9 +153,9 @@ impl Host {
         );
         Self {
             plain: agent.host_name.as_str().into(),
-            name: name.into(),
-            ip: ip.map(Into::into),
-            observer: observer.into(),
+            name: inside(&agent.host_name),
+            ip: ip.map(|ip| json::inside(&ip).into()),
+            observer: json::inside(&observer).into(),
         }
     }
 }

@@ -12,38 +12,59 @@ use crate::{
 const DEPTH_MAX: usize = 8;
 
 /// The place of one value in the object.
+///
+/// Everything around values is ready: the key with the quote that its value begins with, and what closes it. So a value
+/// takes three copies: what ends the value before, the way to this one, the value itself.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// `"source":{"ip":`
-    lead: Box<str>,
-    /// Where the part of `lead` for each level begins.
-    starts: [u32; DEPTH_MAX],
+    /// For each level at which the object of the value before is left: `,"source":{"ip":"`, `,"ip":"`.
+    leads: Box<str>,
+    /// Where in `leads` the lead of each level begins and ends.
+    starts: [u32; DEPTH_MAX + 1],
     /// Numbers of the objects around the value, outermost first.
     objects: [u32; DEPTH_MAX],
     /// How many of them.
-    pub(super) depth: usize,
+    depth: usize,
     /// Written as an array.
     pub(super) array: bool,
+    /// Its values are strings.
+    pub(super) quoted: bool,
     /// Type of its values.
     pub(super) ty: FieldType,
 }
 
 impl Slot {
-    /// What to write after a value at `before`: closed objects, a comma, opened objects and the key.
+    /// What to write after a value at `before` to begin one here: closed objects, a comma, opened ones, the key.
     pub(super) fn lead_from(&self, before: &Slot, out: &mut Vec<u8>) {
         let levels = self.depth.min(before.depth);
         let common = (0..levels)
             .position(|level| self.objects[level] != before.objects[level])
             .unwrap_or(levels);
-        close(before.depth - common, out);
-        out.push(b',');
-        out.extend_from_slice(&self.lead.as_bytes()[self.starts[common] as usize..]);
+        before.close(before.depth - common, out);
+        let lead = self.starts[common] as usize..self.starts[common + 1] as usize;
+        out.extend_from_slice(&self.leads.as_bytes()[lead]);
     }
-}
 
-/// Closes so many objects.
-pub(super) fn close(objects: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(&b"}}}}}}}}"[..objects.min(DEPTH_MAX)]);
+    /// Ends a value, all its objects, and the whole.
+    pub(super) fn close_all(&self, out: &mut Vec<u8>) {
+        self.close(self.depth, out);
+    }
+
+    fn close(&self, objects: usize, out: &mut Vec<u8>) {
+        let ends: &[u8] = match (self.quoted, self.array) {
+            (true, true) => b"\"]}}}}}}}}",
+            (true, false) => b"\"}}}}}}}}",
+            (false, true) => b"]}}}}}}}}",
+            (false, false) => b"}}}}}}}}",
+        };
+        let own = usize::from(self.quoted) + usize::from(self.array);
+        out.extend_from_slice(&ends[..own + objects.min(DEPTH_MAX)]);
+    }
+
+    /// What stands between two elements of an array.
+    pub(super) fn comma(&self) -> &'static [u8] {
+        if self.quoted { b"\",\"" } else { b"," }
+    }
 }
 
 /// Lists that gather what an event's fields say about the same thing.
@@ -220,8 +241,7 @@ fn sort_key(name: &str) -> SortKey {
 
 /// The inside of a JSON string.
 fn escaped(name: &str) -> Box<str> {
-    let quoted = json::any(name);
-    quoted[1..quoted.len() - 1].into()
+    json::inside(&json::any(name)).into()
 }
 
 fn slot(
@@ -230,21 +250,33 @@ fn slot(
     array: bool,
     ty: FieldType,
 ) -> Slot {
-    let mut lead = String::new();
-    let mut starts = [0; DEPTH_MAX];
-    let mut around = [0; DEPTH_MAX];
+    let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let quoted = !matches!(ty, FieldType::Long | FieldType::Double | FieldType::Boolean);
     let depth = path.len() - 1;
+    let mut around = [0; DEPTH_MAX];
     for level in 0..depth {
-        starts[level] = u32::try_from(lead.len()).unwrap_or(u32::MAX);
-        let next = u32::try_from(objects.len()).unwrap_or(u32::MAX);
+        let next = small(objects.len());
         around[level] = *objects.entry(path[..=level].to_vec()).or_insert(next);
-        lead.push_str(&json::any(&path[level]));
-        lead.push_str(":{");
     }
-    starts[depth] = u32::try_from(lead.len()).unwrap_or(u32::MAX);
-    lead.push_str(&json::any(&path[depth]));
-    lead.push(':');
-    Slot { lead: lead.into(), starts, objects: around, depth, array, ty }
+    let mut leads = String::new();
+    let mut starts = [0; DEPTH_MAX + 1];
+    for common in 0..=depth {
+        leads.push(',');
+        for name in &path[common..depth] {
+            leads.push_str(&json::any(name));
+            leads.push_str(":{");
+        }
+        leads.push_str(&json::any(&path[depth]));
+        leads.push(':');
+        leads.push_str(match (array, quoted) {
+            (true, true) => "[\"",
+            (true, false) => "[",
+            (false, true) => "\"",
+            (false, false) => "",
+        });
+        starts[common + 1] = small(leads.len());
+    }
+    Slot { leads: leads.into(), starts, objects: around, depth, array, quoted, ty }
 }
 
 /// Users: `user.name`, `source.user.name`, `user.target.id`, … and what the chat protocols know people by.

@@ -22,6 +22,12 @@ fn compress(desk: &Desk, from: &str, to: &str) {
     fs::remove_file(desk.path(from)).expect("is there");
 }
 
+/// As if it had last been written so long ago: times of quick tests are too near to be told apart.
+fn age(desk: &Desk, name: &str, seconds: u64) {
+    let time = std::time::SystemTime::now() - Duration::from_secs(seconds);
+    File::open(desk.path(name)).and_then(|file| file.set_modified(time)).expect("can be set");
+}
+
 fn finished(desk: &Desk) -> usize {
     desk.positions.values().filter(|p| p.finished).count()
 }
@@ -89,8 +95,7 @@ fn rotated_several_times_while_down() {
         let mut desk = Desk::new(&[glob]);
         desk.append("a.log.9", "from before the log was followed\n");
         desk.append("a.log.pos", "not a log\n");
-        let old = std::time::SystemTime::now() - Duration::from_secs(86_400);
-        File::open(desk.path("a.log.9")).and_then(|f| f.set_modified(old)).expect("can be set");
+        age(&desk, "a.log.9", 86_400);
         desk.append("a.log", lines(0..3));
         desk.second();
         desk.text();
@@ -99,6 +104,9 @@ fn rotated_several_times_while_down() {
         desk.append("x", lines(4..6));
         compress(&desk, "x", "a.log.2.gz");
         desk.append("a.log.1", lines(6..8));
+        for (name, age_seconds) in [("a.log.3", 3), ("a.log.2.gz", 2), ("a.log.1", 1)] {
+            age(&desk, name, age_seconds);
+        }
         desk.append("a.log", line(8));
         desk.restart();
         assert_eq!(desk.text(), lines(3..9), "in order");
