@@ -150,3 +150,25 @@ fn mappings_and_configuration_are_told_together() {
     assert!(err.contains("FOLDER/mappings/events/own.toml:"), "{err}");
     assert!(err.contains("towline.toml:22:12: `siem.example.net` has no port"), "{err}");
 }
+
+/// Everything the reference shows as an example exists: mappings, layouts, kinds. Only files do not.
+#[test]
+fn the_reference_is_right_for_the_shipped_mappings() {
+    let is_setting = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
+    let on = |line: &str| match line.strip_prefix('#').filter(is_setting) {
+        Some(setting) => format!("{setting}\n"),
+        None => format!("{line}\n"),
+    };
+    let needs_file =
+        |line: &str| ["tls = ", "basic = ", "key = "].iter().any(|key| line.starts_with(key));
+    let lines = towline::config::REFERENCE.lines().map(on);
+    let config: String = lines.filter(|line| !needs_file(line)).collect();
+    let folder = tempfile::tempdir().expect("folder");
+    fs::write(folder.path().join("towline.toml"), config).expect("written");
+    let output = towline(&CHECK, folder.path());
+    let (out, err) = said(&output, folder.path());
+    assert_eq!((output.status.code(), err.as_str()), (Some(0), ""), "{out}");
+    for name in ["source chat", "destination siem", "destination search"] {
+        assert!(out.contains(name), "{out}");
+    }
+}
