@@ -20,7 +20,7 @@ use super::{
     tree::Layer,
 };
 use crate::{
-    event::{FieldId, Tables, field},
+    event::{FieldDef, FieldId, FieldType, Tables, field},
     parse::{Layout, Template},
 };
 
@@ -99,6 +99,7 @@ pub(crate) fn mapping(
         kinds,
         unrecognised,
         upper: (0..tables.fields().len()).map(|n| upper.contains(&id(n))).collect(),
+        domains: tables.fields().iter().map(|def| domain_beside(tables, def)).collect(),
     })
 }
 
@@ -297,3 +298,9 @@ pub(crate) const ADDRESSES: [(FieldId, [Option<FieldId>; 3]); 2] = [
     (field::JID, [Some(field::USER_NAME), Some(field::USER_DOMAIN), Some(field::RESOURCE)]),
     (field::TARGET_JID, [Some(field::TARGET_NAME), Some(field::TARGET_DOMAIN), None]),
 ];
+
+/// The field for a host's name beside the field of its address: `source.domain` for `source.ip`.
+fn domain_beside(tables: &Tables, def: &FieldDef) -> Option<FieldId> {
+    let of = def.name.strip_suffix(".ip").filter(|_| def.ty == FieldType::Ip && !def.array)?;
+    tables.field_id(&format!("{of}.domain"))
+}

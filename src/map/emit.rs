@@ -119,7 +119,15 @@ impl<'e> Emit<'e> {
         };
         match fit(self.mapping.tables.field(id).ty, scalar, text, self.clock()) {
             Fit::Nothing => {}
-            Fit::Misfit => self.misfit(&self.mapping.tables.field(id).name, scalar, text),
+            Fit::Misfit => match self.mapping.domains[usize::from(id.0)] {
+                // A host's name where its address was expected is its domain (ECS: `*.address`).
+                Some(domain) if !text.is_empty() => {
+                    if self.take(domain) {
+                        self.text(domain, text);
+                    }
+                }
+                _ => self.misfit(&self.mapping.tables.field(id).name, scalar, text),
+            },
             Fit::Value(value) => {
                 if self.take(id) {
                     self.event.push(id, value);

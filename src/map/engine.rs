@@ -53,6 +53,8 @@ pub struct Mapping {
     pub(crate) unrecognised: KindId,
     /// Per field: its text is put into upper case.
     pub(crate) upper: Vec<bool>,
+    /// Per address field (`*.ip`): the field for the host's name, where there is one.
+    pub(crate) domains: Vec<Option<FieldId>>,
 }
 
 /// Where a record came from, and what else is known of it.
