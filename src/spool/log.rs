@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Books, BooksDelta, Counts, Cursor, Error, Kept, Listener, Notice, Range, Reader, Recovered,
-    Sequence, Settings, cursor,
+    Books, BooksDelta, Counts, Cursor, Durability, Error, Kept, Listener, Notice, Range, Reader,
+    Recovered, Sequence, Settings, cursor,
     disk::{Disk, RealDisk},
     frame::{Builder, Compression, EVENT_BYTES_MAX},
     quarantine,
@@ -96,67 +96,59 @@ impl Spool {
         now: Time,
     ) -> Result<Sequence, Error> {
         let forgotten = std::mem::take(&mut *hold(&self.forgotten));
+        let what = Append { events, positions, forgotten: &forgotten, books };
         let mut writer = hold(&self.writer);
-        if events.is_empty() && positions.is_empty() && books.is_empty() && forgotten.is_empty() {
+        if what.is_empty() {
             return Ok(Sequence(writer.next));
         }
-        let result = self
-            .build(&mut writer, events, positions, &forgotten, books)
-            .and_then(|()| writer.append(&self.shared, events.len() as u64, now));
-        if result.is_err() {
+        let first = self.write(&mut writer, &what, now).inspect_err(|_| {
             hold(&self.forgotten).extend(&forgotten);
-        }
-        let first = result?;
-        self.publish(&writer, positions, &forgotten, books);
+        })?;
+        self.publish(&writer, &what);
         let next = writer.next;
         drop(writer);
         self.shared.announce(next);
         Ok(Sequence(first))
     }
 
-    fn build(
-        &self,
-        writer: &mut Writer,
-        events: &[Event<Shippable>],
-        positions: &[Position],
-        forgotten: &[FileId],
-        books: &BooksDelta,
-    ) -> Result<(), Error> {
+    fn write(&self, writer: &mut Writer, what: &Append<'_>, now: Time) -> Result<u64, Error> {
+        self.build(writer, what)?;
+        if writer.make_room(&self.shared)? {
+            self.build(writer, what)?;
+        }
+        writer.append(&self.shared, what.events.len() as u64, now)
+    }
+
+    fn build(&self, writer: &mut Writer, what: &Append<'_>) -> Result<(), Error> {
         let builder = &mut writer.builder;
         builder.clear();
-        builder.events(events).map_err(|(index, bytes)| Error::EventTooLarge {
+        builder.events(what.events).map_err(|(index, bytes)| Error::EventTooLarge {
             index,
             bytes,
             max: EVENT_BYTES_MAX,
         })?;
-        check_ids(builder, &writer.tables, events.is_empty())?;
+        check_ids(builder, &writer.tables, what.events.is_empty())?;
         let state = hold(&self.shared.state);
-        for position in positions {
+        for position in what.positions {
             builder.position(position, state.offset(position.file, position.generation));
         }
-        forgotten.iter().for_each(|file| builder.forget(*file));
+        what.forgotten.iter().for_each(|file| builder.forget(*file));
         let mut after = state.books.clone();
-        after.add(books);
+        after.add(what.books);
         builder.books(&after, &state.ledger);
         Ok(())
     }
 
     /// What was written counts from now on.
-    fn publish(
-        &self,
-        writer: &Writer,
-        positions: &[Position],
-        forgotten: &[FileId],
-        books: &BooksDelta,
-    ) {
+    fn publish(&self, writer: &Writer, what: &Append<'_>) {
         let mut state = hold(&self.shared.state);
-        positions.iter().for_each(|position| state.moved(position.clone()));
-        forgotten.iter().for_each(|file| state.forget(*file));
-        state.books.add(books);
+        what.positions.iter().for_each(|position| state.moved(position.clone()));
+        what.forgotten.iter().for_each(|file| state.forget(*file));
+        state.books.add(what.books);
         {
             let mut tail = hold(&self.shared.tail);
             (tail.bytes, tail.written) = (writer.current.bytes, writer.next);
-            if writer.settings.durability == super::Durability::Batch {
+            if writer.settings.durability == Durability::Batch {
                 tail.synced = tail.bytes;
             }
         }
@@ -322,6 +314,23 @@ impl Spool {
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.shared.what_troubles()
+    }
+}
+
+/// What one append writes.
+struct Append<'a> {
+    events: &'a [Event<Shippable>],
+    positions: &'a [Position],
+    forgotten: &'a [FileId],
+    books: &'a BooksDelta,
+}
+
+impl Append<'_> {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.positions.is_empty()
+            && self.forgotten.is_empty()
+            && self.books.is_empty()
     }
 }
 

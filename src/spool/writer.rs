@@ -112,7 +112,17 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Writes what the builder holds as one append of so many events; waits for room and for the disk.
+    /// Waits until what the builder holds may be added. True if old events were dropped for it: the books in the builder do not
+    /// know of that.
+    pub(crate) fn make_room(&mut self, shared: &Shared) -> Result<bool, Error> {
+        let bytes = self.builder.bytes() as u64;
+        let head = if self.switches() { self.head_bytes(shared) } else { 0 };
+        let before = hold(&shared.state).ledger.dropped_before;
+        self.patiently(shared, |writer| writer.room(shared, head + bytes))?;
+        Ok(hold(&shared.state).ledger.dropped_before != before)
+    }
+
+    /// Writes what the builder holds as one append of so many events; waits for the disk.
     pub(crate) fn append(
         &mut self,
         shared: &Shared,
@@ -120,20 +130,21 @@ impl Writer {
         time: Time,
     ) -> Result<u64, Error> {
         let first = self.next;
-        let bytes = self.builder.bytes() as u64;
-        let full = self.current.bytes + bytes > self.segment_bytes();
-        let switch = full && self.next > self.current.first;
-        let head = if switch { self.head_bytes(shared) } else { 0 };
-        self.patiently(shared, |writer| writer.room(shared, head + bytes))?;
         self.patiently(shared, |writer| {
             writer.mend(shared)?;
-            if switch && writer.next > writer.current.first {
+            if writer.switches() {
                 writer.switch(shared, time)?;
             }
             writer.write(first, time).map(|()| true)
         })?;
         self.next = first + events;
         Ok(first)
+    }
+
+    /// Whether what the builder holds begins a new segment. One without an event is never left behind.
+    fn switches(&self) -> bool {
+        let bytes = self.current.bytes + self.builder.bytes() as u64;
+        bytes > self.segment_bytes() && self.next > self.current.first
     }
 
     /// Tries until it works, as long as waiting may help.
@@ -149,7 +160,13 @@ impl Writer {
                     return Ok(());
                 }
                 Ok(false) => {}
-                Err(error) if error.passes() => shared.trouble(Some(error.to_string())),
+                Err(error) if error.passes() => {
+                    if error.is_full() && self.settings.full == WhenFull::DropOldest {
+                        // If that fails too, the disk is in such trouble that waiting is all there is.
+                        _ = drop_oldest(shared);
+                    }
+                    shared.trouble(Some(error.to_string()));
+                }
                 Err(error) => return Err(error),
             }
             shared.pause()?;
