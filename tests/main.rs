@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `tidy` | the house rules: direction of imports, no product in the code, nothing of the corpus in a mapping |
 //! | `corpus` | the mappings against the labelled corpus (skipped loudly where the corpus is missing) |
+//! | `guard_types` | programs that try to get past the guard do not compile |
 //! | `delivery` | every event of the corpus exactly once at rsyslog, syslog-ng and OpenSearch |
 //! | `crash` | SIGKILL, absent and refusing receivers: nothing lost, nothing twice |
 //!

@@ -3,8 +3,10 @@
 #[macro_use]
 mod exit;
 mod check;
+mod dry_run;
 mod log;
 mod map;
+mod run;
 mod status;
 mod summary;
 mod unrecognised;
@@ -60,6 +62,7 @@ pub(crate) struct Global {
 enum Command {
     Check(check::Arguments),
     Map(map::Arguments),
+    Run(run::Arguments),
     Status(status::Arguments),
 }
 
@@ -72,6 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     match &arguments.command {
         Command::Check(arguments) => check::run(global, arguments),
         Command::Map(arguments) => map::run(arguments),
+        Command::Run(arguments) => run::run(global, arguments),
         Command::Status(arguments) => status::run(global, arguments),
     }
 }

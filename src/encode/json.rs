@@ -3,13 +3,6 @@
 use memchr::memchr2;
 use serde_json::Value;
 
-/// A clean text as a JSON string, quotes included.
-pub(crate) fn string(out: &mut Vec<u8>, clean: &str) {
-    out.push(b'"');
-    inner(out, clean);
-    out.push(b'"');
-}
-
 /// A clean text escaped, without quotes. Clean text has no control characters, so only `"` and `\` matter.
 pub(crate) fn inner(out: &mut Vec<u8>, clean: &str) {
     let mut rest = clean.as_bytes();
@@ -24,6 +17,14 @@ pub(crate) fn inner(out: &mut Vec<u8>, clean: &str) {
 /// Any text as a JSON string: for what comes from mappings and configuration, when a plan is made.
 pub(crate) fn any(text: &str) -> String {
     Value::from(text).to_string()
+}
+
+/// JSON of a string, or of an array of strings, without what it begins and ends with: what stands between the first
+/// quote and the last.
+pub(crate) fn inside(json: &str) -> &str {
+    json.trim_start_matches('[')
+        .strip_prefix('"')
+        .map_or("", |rest| rest.trim_end_matches(']').strip_suffix('"').unwrap_or_default())
 }
 
 /// Any texts as a JSON array of strings.

@@ -15,6 +15,7 @@ pub mod syslog;
 mod found;
 mod json;
 mod scalar;
+mod special;
 
 #[cfg(test)]
 mod fixture;
@@ -52,9 +53,9 @@ pub struct Agent {
 #[derive(Debug)]
 pub enum Encoder {
     /// Elastic Common Schema, one JSON object an event.
-    Ecs(Ecs),
+    Ecs(Box<Ecs>),
     /// ArcSight Common Event Format, one line an event.
-    Cef(Cef),
+    Cef(Box<Cef>),
 }
 
 impl Encoder {

@@ -17,6 +17,7 @@ mod clean;
 mod compact;
 mod limits;
 mod privacy;
+mod secrets;
 mod syntax;
 mod text;
 mod tokens;
@@ -28,12 +29,10 @@ pub use self::{
     clean::{Guard, TAG_REJECTED},
     limits::{KEYWORD_BYTES_MAX, TEXT_BYTES_MAX},
     privacy::{Privacy, ProfileError},
+    secrets::REDACTED,
     text::{Mode, unescape},
 };
 use crate::event::{Field, FieldId, Span, Text, Value};
-
-/// A key for pseudonyms has at least so many bytes.
-pub const KEY_BYTES_MIN: usize = tokens::Tokens::KEY_BYTES_MIN;
 
 /// Text without control characters, forged line ends or bidi tricks; valid UTF-8. Made by `guard` alone.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -74,6 +73,9 @@ impl Shippable {
         String::from_utf8(text).map(Self).map_err(|_| NotClean)
     }
 }
+
+/// The shortest key of pseudonyms, bytes.
+pub const KEY_BYTES_MIN: usize = tokens::Tokens::KEY_BYTES_MIN;
 
 /// Stored text has an unsafe character.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

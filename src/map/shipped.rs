@@ -9,8 +9,9 @@ pub(crate) const ECS_CATEGORIES: &str = include_str!("../../mappings/ecs-categor
 /// Path inside the mappings folder, and text. The list stands there too, so that nothing here names a program.
 pub(crate) const SHIPPED: &[(&str, &str)] = include!("../../mappings/embed.rs");
 
-/// The shipped files.
-pub(crate) fn files() -> Vec<File> {
+/// The mapping files that are part of the program.
+#[must_use]
+pub fn files() -> Vec<File> {
     let file = |(name, text): &(&str, &str)| File {
         path: format!("mappings/{name}").into(),
         name: (*name).to_owned(),

@@ -6,6 +6,9 @@
 //! The first of several equal keys wins. Objects deeper than [`DEPTH_MAX`], and objects and arrays inside arrays, stay
 //! JSON text.
 
+mod lexis;
+
+use self::lexis::{escape, number, quote_or_backslash, string_end, white};
 use super::{
     names::{self, Names, Resolved},
     record::{DEPTH_MAX, NAME_BYTES_MAX, Name, Record, Scalar, Slice},
@@ -36,18 +39,17 @@ pub(crate) fn parse(
 ) -> Option<u32> {
     let text = record.line().get(..end)?;
     let mark = record.mark();
-    let mut parser =
-        Parser { text, at: from, record, rules, required: 0, seen: [0; SEEN_BITS / 64] };
-    let required = parser.document();
+    let mut parser = Parser { text, record, rules, required: 0, seen: [0; SEEN_BITS / 64] };
+    let required = parser.document(from);
     if required.is_none() {
         record.back_to(mark);
     }
     required
 }
 
+/// Its functions take the place where something begins and return the place behind it.
 struct Parser<'p, 'l> {
     text: &'l [u8],
-    at: usize,
     record: &'p mut Record<'l>,
     rules: &'p Rules<'p>,
     required: u32,
@@ -55,94 +57,100 @@ struct Parser<'p, 'l> {
 }
 
 impl Parser<'_, '_> {
-    fn document(&mut self) -> Option<u32> {
-        if self.text.get(self.at..)?.starts_with(b"\xef\xbb\xbf") {
-            self.at += 3;
+    fn document(&mut self, from: usize) -> Option<u32> {
+        let text = self.text;
+        let mark = if text.get(from..)?.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let at = white(text, from + mark);
+        if *text.get(at)? != b'{' {
+            return None;
         }
-        self.white();
-        self.expect(b'{')?;
-        self.members(None, 1)?;
-        self.white();
-        (self.at == self.text.len()).then_some(self.required)
-    }
-
-    #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
-    }
-
-    #[inline]
-    fn white(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
-        }
-    }
-
-    #[inline]
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
-    }
-
-    fn word(&mut self, word: &[u8], value: Scalar) -> Option<Scalar> {
-        self.text[self.at..].starts_with(word).then(|| {
-            self.at += word.len();
-            value
-        })
+        let end = white(text, self.members(at + 1, None, 1)?);
+        (end == text.len()).then_some(self.required)
     }
 
     /// The members of an object, behind its opening brace, to behind its closing one.
-    fn members(&mut self, prefix: Option<Slice>, depth: usize) -> Option<()> {
-        self.white();
-        if self.peek()? == b'}' {
-            self.at += 1;
-            return Some(());
+    fn members(&mut self, mut at: usize, prefix: Option<Slice>, depth: usize) -> Option<usize> {
+        let text = self.text;
+        at = white(text, at);
+        if *text.get(at)? == b'}' {
+            return Some(at + 1);
         }
         loop {
-            self.white();
-            let key = self.string()?;
-            self.white();
-            self.expect(b':')?;
-            self.white();
+            let (key, end) = self.string(white(text, at))?;
+            at = white(text, end);
+            if *text.get(at)? != b':' {
+                return None;
+            }
             let key = match prefix {
                 Some(prefix) => self.record.join(prefix, key),
                 None => key,
             };
-            self.member(key, depth)?;
-            self.white();
-            match self.peek()? {
-                b',' => self.at += 1,
-                b'}' => {
-                    self.at += 1;
-                    return Some(());
-                }
+            at = white(text, self.member(white(text, at + 1), key, depth)?);
+            match *text.get(at)? {
+                b',' => at += 1,
+                b'}' => return Some(at + 1),
                 _ => return None,
             }
         }
     }
 
-    fn member(&mut self, key: Slice, depth: usize) -> Option<()> {
+    #[inline]
+    fn member(&mut self, at: usize, key: Slice, depth: usize) -> Option<usize> {
         if key.len() > NAME_BYTES_MAX {
             self.record.set_cut();
-            return self.skip().map(drop);
+            return self.skip(at);
         }
-        match self.peek()? {
-            b'{' if depth < DEPTH_MAX => {
-                self.at += 1;
-                self.members(Some(key), depth + 1)
+        let first = *self.text.get(at)?;
+        if first == b'{' {
+            if depth < DEPTH_MAX {
+                return self.members(at + 1, Some(key), depth + 1);
             }
-            b'[' => {
-                let name = self.name(key);
-                self.elements(name)
+            self.record.set_cut();
+        }
+        if first == b'"' {
+            return self.text_member(at, key);
+        }
+        let name = self.name(key);
+        if first == b'[' {
+            return self.elements(at + 1, name);
+        }
+        let (value, end) = self.other_value(at)?;
+        if let Some(name) = name {
+            self.keep(name, value, at, end);
+        }
+        Some(end)
+    }
+
+    /// A member whose value is text, as most are. Written so that names and values go straight into the part: moving
+    /// them about as optional enums costs more than the rest.
+    #[inline]
+    fn text_member(&mut self, at: usize, key: Slice) -> Option<usize> {
+        let names = self.rules.names;
+        let found = names.look_up(self.record.text(key));
+        match found.known {
+            Some(id) if id != names::TIMESTAMP => {
+                self.required |= found.required;
+                let (text, end) = self.string(at)?;
+                if self.first_time(usize::from(id), Name::Known(id)) {
+                    self.record.push(Name::Known(id), Scalar::Text(text));
+                }
+                Some(end)
+            }
+            None if !names.renames_subtrees() => {
+                self.required |= found.required;
+                let (text, end) = self.string(at)?;
+                if self.first_time(found.hash as usize, Name::Text(key)) {
+                    self.record.push(Name::Text(key), Scalar::Text(text));
+                }
+                Some(end)
             }
             _ => {
                 let name = self.name(key);
-                let start = self.at;
-                if self.peek()? == b'{' {
-                    self.record.set_cut();
+                let (text, end) = self.string(at)?;
+                if let Some(name) = name {
+                    self.keep(name, Scalar::Text(text), at, end);
                 }
-                let value = self.value()?;
-                self.keep(name, value, start);
-                Some(())
+                Some(end)
             }
         }
     }
@@ -151,30 +159,36 @@ impl Parser<'_, '_> {
     fn name(&mut self, key: Slice) -> Option<Name> {
         let Resolved { name, required, hash } = self.rules.names.resolve(self.record, key);
         self.required |= required;
-        let bit = match name {
-            Name::Known(id) => usize::from(id) % SEEN_BITS,
-            Name::Text(_) => usize::try_from(hash >> 48).unwrap_or(0) % SEEN_BITS,
+        let number = match name {
+            Name::Known(id) => usize::from(id),
+            Name::Text(_) => hash as usize,
         };
+        self.first_time(number, name).then_some(name)
+    }
+
+    /// Whether a name was not there yet. `number` is the same for the same name.
+    #[inline]
+    fn first_time(&mut self, number: usize, name: Name) -> bool {
+        let bit = number % SEEN_BITS;
         let (word, mask) = (&mut self.seen[bit / 64], 1 << (bit % 64));
         let maybe = *word & mask != 0;
         *word |= mask;
-        (!maybe || !self.record.has(name)).then_some(name)
+        !maybe || !self.record.has(name)
     }
 
-    fn keep(&mut self, name: Option<Name>, value: Scalar, start: usize) {
-        let Some(name) = name else { return };
+    fn keep(&mut self, name: Name, value: Scalar, at: usize, end: usize) {
         let value = match name {
-            Name::Known(names::TIMESTAMP) => self.timestamp(value, start),
+            Name::Known(names::TIMESTAMP) => self.timestamp(value, at, end),
             _ => value,
         };
         self.record.push(name, value);
     }
 
     /// Numbers are read again as they were written: a double would lose the nanoseconds.
-    fn timestamp(&self, value: Scalar, start: usize) -> Scalar {
+    fn timestamp(&self, value: Scalar, at: usize, end: usize) -> Scalar {
         let written = match value {
             Scalar::Text(slice) => self.record.text(slice),
-            Scalar::Long(_) | Scalar::Double(_) => &self.text[start..self.at],
+            Scalar::Long(_) | Scalar::Double(_) => &self.text[at..end],
             _ => return value,
         };
         let whole = |format: &TimeFormat| {
@@ -184,171 +198,96 @@ impl Parser<'_, '_> {
         self.rules.time.iter().find_map(whole).unwrap_or(value)
     }
 
-    fn elements(&mut self, name: Option<Name>) -> Option<()> {
-        self.at += 1;
-        self.white();
-        if self.peek()? == b']' {
-            self.at += 1;
-            return Some(());
+    /// The elements of an array, behind its opening bracket, to behind its closing one.
+    fn elements(&mut self, mut at: usize, name: Option<Name>) -> Option<usize> {
+        let text = self.text;
+        at = white(text, at);
+        if *text.get(at)? == b']' {
+            return Some(at + 1);
         }
         loop {
-            self.white();
-            let start = self.at;
-            let value = self.value()?;
-            self.keep(name, value, start);
-            self.white();
-            match self.peek()? {
-                b',' => self.at += 1,
-                b']' => {
-                    self.at += 1;
-                    return Some(());
-                }
+            at = white(text, at);
+            let (value, end) = self.value(at)?;
+            if let Some(name) = name {
+                self.keep(name, value, at, end);
+            }
+            at = white(text, end);
+            match *text.get(at)? {
+                b',' => at += 1,
+                b']' => return Some(at + 1),
                 _ => return None,
             }
         }
     }
 
     /// Any value as one scalar: objects and arrays as their JSON text.
-    fn value(&mut self) -> Option<Scalar> {
-        match self.peek()? {
-            b'"' => self.string().map(Scalar::Text),
-            b'{' | b'[' => self.skip().map(Scalar::Text),
-            b't' => self.word(b"true", Scalar::Boolean(true)),
-            b'f' => self.word(b"false", Scalar::Boolean(false)),
-            b'n' => self.word(b"null", Scalar::Null),
-            _ => self.number(),
+    #[inline]
+    fn value(&mut self, at: usize) -> Option<(Scalar, usize)> {
+        if *self.text.get(at)? == b'"' {
+            let (text, end) = self.string(at)?;
+            return Some((Scalar::Text(text), end));
+        }
+        self.other_value(at)
+    }
+
+    fn other_value(&mut self, at: usize) -> Option<(Scalar, usize)> {
+        let text = self.text;
+        let word =
+            |word: &[u8], value| text[at..].starts_with(word).then_some((value, at + word.len()));
+        match *text.get(at)? {
+            b'{' | b'[' => {
+                let end = self.skip(at)?;
+                Some((Scalar::Text(Slice::line(at, end)), end))
+            }
+            b't' => word(b"true", Scalar::Boolean(true)),
+            b'f' => word(b"false", Scalar::Boolean(false)),
+            b'n' => word(b"null", Scalar::Null),
+            _ => number(text, at),
         }
     }
 
-    fn string(&mut self) -> Option<Slice> {
-        self.expect(b'"')?;
-        let start = self.at;
-        let end = self.string_end()?;
-        if self.text[end] == b'"' {
-            self.at = end + 1;
-            return Some(Slice::line(start, end));
+    #[inline]
+    fn string(&mut self, at: usize) -> Option<(Slice, usize)> {
+        let text = self.text;
+        if *text.get(at)? != b'"' {
+            return None;
+        }
+        let start = at + 1;
+        let end = start + quote_or_backslash(text.get(start..)?)?;
+        if *text.get(end)? == b'"' {
+            return Some((Slice::line(start, end), end + 1));
         }
         self.unescaped(start, end)
     }
 
-    /// The next quote or backslash.
-    #[inline]
-    fn string_end(&self) -> Option<usize> {
-        Some(self.at + quote_or_backslash(self.text.get(self.at..)?)?)
-    }
-
-    /// A string with escapes, of which `start..first` has none: copied into the arena.
-    fn unescaped(&mut self, start: usize, first: usize) -> Option<Slice> {
+    /// A string with escapes, of which `start..at` has none: copied into the arena.
+    fn unescaped(&mut self, start: usize, mut at: usize) -> Option<(Slice, usize)> {
         let text = self.text;
-        let mark = self.record.arena().len();
-        self.record.arena().extend_from_slice(&text[start..first]);
-        self.at = first;
+        let arena = self.record.arena();
+        let mark = arena.len();
+        arena.extend_from_slice(&text[start..at]);
         loop {
-            let begin = self.at;
-            let end = self.string_end()?;
-            self.record.arena().extend_from_slice(&text[begin..end]);
-            self.at = end + 1;
-            if text[end] == b'"' {
-                return Some(self.record.stored(mark));
+            // Here is a quote or a backslash.
+            if text[at] == b'"' {
+                return Some((self.record.stored(mark), at + 1));
             }
-            let escape = self.peek()?;
-            self.at += 1;
-            let byte = match escape {
-                b'"' | b'\\' | b'/' => escape,
-                b'b' => 8,
-                b'f' => 12,
-                b'n' => b'\n',
-                b'r' => b'\r',
-                b't' => b'\t',
-                b'u' => {
-                    let character = self.unicode()?;
-                    let mut bytes = [0; 4];
-                    let encoded = character.encode_utf8(&mut bytes).as_bytes();
-                    self.record.arena().extend_from_slice(encoded);
-                    continue;
-                }
-                _ => return None,
-            };
-            self.record.arena().push(byte);
+            at = escape(text, at + 1, arena)?;
+            let end = at + quote_or_backslash(text.get(at..)?)?;
+            arena.extend_from_slice(&text[at..end]);
+            at = end;
         }
     }
 
-    /// The character behind `\u`; a surrogate without its other half is U+FFFD.
-    fn unicode(&mut self) -> Option<char> {
-        let first = self.hex4(self.at)?;
-        self.at += 4;
-        if (0xd800..0xdc00).contains(&first)
-            && self.text[self.at..].starts_with(b"\\u")
-            && let Some(second @ 0xdc00..0xe000) = self.hex4(self.at + 2)
-        {
-            self.at += 6;
-            let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-            return char::from_u32(code);
-        }
-        Some(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER))
-    }
-
-    fn hex4(&self, at: usize) -> Option<u32> {
-        let digits = self.text.get(at..at + 4)?;
-        digits.iter().try_fold(0, |code, digit| Some(code << 4 | char::from(*digit).to_digit(16)?))
-    }
-
-    /// A number of JSON's grammar. What an i64 or a finite f64 cannot hold is text.
-    fn number(&mut self) -> Option<Scalar> {
-        let start = self.at;
-        let negative = self.peek() == Some(b'-');
-        self.at += usize::from(negative);
-        let first = self.at;
-        let (whole, digits) = self.digits()?;
-        if digits > 1 && self.text[first] == b'0' {
-            return None;
-        }
-        let mut float = false;
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-            float = true;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
-            self.digits()?;
-            float = true;
-        }
-        let text = Scalar::Text(Slice::line(start, self.at));
-        if !float {
-            let value = if negative { whole.and_then(i64::checked_neg) } else { whole };
-            return Some(value.map_or(text, Scalar::Long));
-        }
-        let written = std::str::from_utf8(&self.text[start..self.at]).ok()?;
-        let value = written.parse().ok().filter(|value: &f64| value.is_finite());
-        Some(value.map_or(text, Scalar::Double))
-    }
-
-    /// One or more digits: their value, if an i64 holds it, and how many.
-    fn digits(&mut self) -> Option<(Option<i64>, usize)> {
-        let start = self.at;
-        let mut value = Some(0_i64);
-        while let Some(digit @ b'0'..=b'9') = self.peek() {
-            value = value
-                .and_then(|value| value.checked_mul(10))
-                .and_then(|value| value.checked_add(i64::from(digit - b'0')));
-            self.at += 1;
-        }
-        (self.at > start).then_some((value, self.at - start))
-    }
-
-    /// Goes over any value without taking it apart: its text.
-    fn skip(&mut self) -> Option<Slice> {
-        let start = self.at;
-        if !matches!(self.peek()?, b'{' | b'[') {
-            self.value()?;
-            return Some(Slice::line(start, self.at));
+    /// Goes over any value without taking it apart.
+    fn skip(&mut self, mut at: usize) -> Option<usize> {
+        let text = self.text;
+        if !matches!(text.get(at)?, b'{' | b'[') {
+            return self.value(at).map(|(_, end)| end);
         }
         let (mut braces, mut depth) = (0_u128, 0);
         loop {
-            let byte = self.peek()?;
-            self.at += 1;
+            let byte = *text.get(at)?;
+            at += 1;
             match byte {
                 b'{' | b'[' if depth == SKIP_DEPTH_MAX => return None,
                 b'{' | b'[' => {
@@ -362,49 +301,16 @@ impl Parser<'_, '_> {
                     braces >>= 1;
                     depth -= 1;
                     if depth == 0 {
-                        return Some(Slice::line(start, self.at));
+                        return Some(at);
                     }
                 }
-                b'"' => self.skip_string()?,
+                b'"' => at = string_end(text, at)?,
                 b',' | b':' | b'+' | b'-' | b'.' | b' ' | b'\t' | b'\n' | b'\r' => {}
                 _ if byte.is_ascii_alphanumeric() => {}
                 _ => return None,
             }
         }
     }
-
-    fn skip_string(&mut self) -> Option<()> {
-        loop {
-            let end = self.string_end()?;
-            self.at = end + 1;
-            if self.text[end] == b'"' {
-                return Some(());
-            }
-            self.at += 1;
-        }
-    }
-}
-
-/// Where the first quote or backslash is. Most strings are short: eight bytes at a time beat a call of memchr there.
-#[inline]
-fn quote_or_backslash(text: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const NEAR: usize = 64;
-    // The lowest bit that is set marks the first byte that is zero; higher ones may be wrong.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    let mut at = 0;
-    while let Some((chunk, _)) = text.get(at..).and_then(|rest| rest.split_first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let found = zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c));
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-        if at == NEAR {
-            return memchr::memchr2(b'"', b'\\', &text[at..]).map(|found| at + found);
-        }
-    }
-    text[at..].iter().position(|b| matches!(b, b'"' | b'\\')).map(|found| at + found)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Measurements, run by hand: `cargo test --release --lib parse::speed -- --ignored --nocapture`.
 
+#![expect(clippy::print_stdout, reason = "the figures are the result")]
+
 use std::{hint::black_box, time::Instant};
 
 use super::{Captured, Clock, Layout, LayoutSpec, Record, Template, TimeFormat};
@@ -40,7 +42,6 @@ fn layout(toml: &str) -> Layout {
 
 #[test]
 #[ignore = "a measurement"]
-#[expect(clippy::print_stdout, reason = "its result")]
 fn speed() {
     println!("JSON line of {} bytes, text line of {} bytes", JSON.len(), LINE.len());
     let utc = clock("UTC");
@@ -49,6 +50,16 @@ fn speed() {
     let mut record = Record::new(b"");
     measure("JSON layout", || {
         assert!(json.parse(black_box(JSON), &utc, &mut record));
+    });
+    measure("yardstick: serde_json, DOM", || {
+        let value: serde_json::Value = serde_json::from_slice(black_box(JSON)).expect("JSON");
+        black_box(value);
+    });
+    measure("yardstick: 1000 dependent multiplications", || {
+        let mut n = black_box(3_u64);
+        for _ in 0..1000 {
+            n = black_box(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        }
     });
     let nested = br#"{"@timestamp":"2026-11-22T01:13:19.780Z","log.level":"info","message":"a \"quoted\" one\n","ecs.version":"1.6.0","log":{"logger":"app.bot","origin":{"file":{"line":31,"name":"relay.py"},"function":"<module>"},"original":"x y z"},"process":{"name":"MainProcess","pid":12428,"thread":{"id":140101208615808,"name":"MainThread"}},"service":{"name":"bot"},"a":12453,"b":33600}"#;
     measure(&format!("nested JSON of {}", nested.len()), || {

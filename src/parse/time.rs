@@ -154,6 +154,10 @@ enum Item {
     /// A zone's abbreviation: UTC or GMT is believed, another one only skipped.
     ZoneName,
     Epoch(Unit),
+    /// `%b %d %H:%M:%S` in one.
+    Stamp,
+    /// `%Y-%m-%d %H:%M:%S` in one, with these separators of the date's parts and of date and time.
+    DateTime([u8; 3]),
     Rfc3339,
     /// To the letter, for places where a guess would be wrong.
     StrictRfc3339,
@@ -212,7 +216,7 @@ impl TimeFormat {
                 message: "a time format without any directive".to_owned(),
             });
         }
-        Ok(Self { items })
+        Ok(Self { items: fused(items) })
     }
 
     /// RFC 3339 to the letter: a `T`, a dot before the fraction, an offset.
@@ -223,23 +227,57 @@ impl TimeFormat {
     /// The time at the beginning of the text, and how many bytes it took.
     #[must_use]
     pub fn parse(&self, text: &[u8], clock: &Clock) -> Option<(Time, usize)> {
-        let (fields, used) = self.read(text)?;
+        let mut fields = Fields::default();
+        let used = self.read(text, &mut fields)?;
         Some((fields.time(clock)?, used))
     }
 
     /// How many bytes of the text look like this format; cheap, asks no time zone.
     #[must_use]
     pub fn scan(&self, text: &[u8]) -> Option<usize> {
-        self.read(text).map(|(_, used)| used)
+        self.read(text, &mut Fields::default())
     }
 
-    pub(super) fn read(&self, text: &[u8]) -> Option<(Fields, usize)> {
-        let mut fields = Fields::default();
+    /// Reads the time at the beginning of the text; how many bytes it took.
+    pub(super) fn read(&self, text: &[u8], fields: &mut Fields) -> Option<usize> {
         let mut rest = text;
         for item in &self.items {
-            rest = read_item(item, rest, &mut fields)?;
+            rest = read_item(item, rest, fields)?;
         }
-        fields.plausible().then_some((fields, text.len() - rest.len()))
+        fields.plausible().then_some(text.len() - rest.len())
+    }
+}
+
+/// Joins the two commonest runs of items into one item each: they are read for every line.
+fn fused(items: Vec<Item>) -> Vec<Item> {
+    use Item::{Day, Hour, Literal, Minute, Month, MonthName, Second, Spaces, Year};
+    const COLON: Item = Literal(b':');
+    match items.as_slice() {
+        [MonthName, Spaces, Day, Spaces, Hour, COLON, Minute, COLON, Second, rest @ ..] => {
+            [&[Item::Stamp], rest].concat()
+        }
+        [
+            Year,
+            Literal(a),
+            Month,
+            Literal(b),
+            Day,
+            between,
+            Hour,
+            COLON,
+            Minute,
+            COLON,
+            Second,
+            rest @ ..,
+        ] => {
+            let separator = match between {
+                Literal(byte) => *byte,
+                Spaces => b' ',
+                _ => return items,
+            };
+            [&[Item::DateTime([*a, *b, separator])], rest].concat()
+        }
+        _ => items,
     }
 }
 

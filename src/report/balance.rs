@@ -84,7 +84,6 @@ mod tests {
             dropped: reasons(&[("level", 7)]),
             // Another destination had one of them before.
             lost: 2,
-            holes: 5,
         };
         let counts = Counts {
             shipped: 70,

@@ -4,18 +4,22 @@
 //! aside and cut; its lines are read again, as the positions went with it. A damaged frame in the middle is kept aside, counted and
 //! reported with its sequences; the frames behind it count. Older segments are checked when they are read.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
-    Cause, Error, Gap, Range, Sequence, cursor,
+    Cause, Error, Gap, Range, Sequence,
+    bytes::Damage,
+    cursor,
     disk::{Disk, DiskFile, Mode},
-    frame::{self, MORE, SNAPSHOT, Sections},
+    frame::{self, CONTINUES, MORE, SNAPSHOT, Sections},
     quarantine,
     segment::{self, Chain, Unreadable},
     state::{State, Unread},
     walk::{Step, Walk},
 };
-use std::sync::Arc;
 
 /// What opening the spool found out.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -70,13 +74,6 @@ pub(crate) struct Found {
     /// Whether the last segment can be appended to.
     pub(crate) whole: bool,
     pub(crate) report: Recovered,
-}
-
-/// How far a segment was folded into the state.
-struct Folded {
-    good_end: u64,
-    next: u64,
-    chain: Chain,
 }
 
 /// Looks at all that is in the folder, and repairs the end of the last segment.
@@ -144,138 +141,194 @@ fn last_sequence(file: &Arc<dyn DiskFile>, first: u64, bytes: u64) -> std::io::R
 /// Folds every segment from the newest whole snapshot on.
 fn fold_all(disk: &dyn Disk, folder: &Path, found: &mut Found) -> Result<(), Error> {
     let Some(last) = found.entries.len().checked_sub(1) else { return Ok(()) };
+    // A segment without its snapshot is not gone on with: what begins anew has one.
+    found.whole = has_snapshot(&found.entries[last])?;
     let mut start = last;
     while start > 0 && !has_snapshot(&found.entries[start])? {
         start -= 1;
     }
     for index in start..=last {
-        let follows = found.entries[index].header.follows;
-        if index > start && found.valid_next < follows {
-            let gap = gap(&found.entries[index], found.valid_next, follows, None);
-            lose(found, gap);
+        let entry = &found.entries[index];
+        let (state, report) = (&mut found.state, &mut found.report);
+        let mut fold = Fold::new(disk, folder, entry, state, report);
+        if index > start && found.valid_next < entry.header.follows {
+            fold.lose(found.valid_next, entry.header.follows, None);
         }
-        let folded = fold_segment(disk, folder, found, index)?;
-        found.valid_next = folded.next;
+        fold.run()?;
+        let Fold { good, damaged, next, .. } = fold;
+        found.whole &= !damaged;
         if index == last {
-            cut_tail(disk, folder, found, &folded)?;
+            found.valid_next = good.next;
+            cut_tail(disk, folder, found, good.end)?;
+        } else {
+            // It was whole once: what is left of a last append that is damaged stays readable.
+            found.valid_next = next;
         }
-        found.chain = Some(folded.chain);
+        found.chain = Some(good.chain);
     }
     Ok(())
 }
 
+/// Whether a segment begins with a snapshot that is whole.
 fn has_snapshot(entry: &Entry) -> Result<bool, Error> {
-    let mut walk = walk(entry);
-    let step = walk.next(entry.bytes).map_err(Error::io("read", &entry.path))?;
-    let Step::Frame { header, .. } = step else { return Ok(false) };
-    Ok(header.has(SNAPSHOT) && frame::unpack(&header, walk.body(), &mut Vec::new()).is_ok())
-}
-
-fn walk(entry: &Entry) -> Walk {
-    Walk::new(entry.file.clone(), segment::salt(entry.header.first), entry.header.bytes())
-}
-
-/// Takes positions and books of all frames of a segment; reports what is damaged between valid ones.
-fn fold_segment(
-    disk: &dyn Disk,
-    folder: &Path,
-    found: &mut Found,
-    index: usize,
-) -> Result<Folded, Error> {
-    let entry = &found.entries[index];
-    let (path, bytes, salt) = (entry.path.clone(), entry.bytes, segment::salt(entry.header.first));
-    let mut walk = walk(entry);
-    let mut folded = Folded {
-        good_end: entry.header.bytes(),
-        next: entry.header.first,
-        chain: Chain::new(&entry.header.encode()),
-    };
-    let (mut next, mut chain) = (folded.next, folded.chain.clone());
-    // Frames of an append whose last one has not come yet.
-    let mut group: Vec<(bool, Vec<u8>, Sections)> = Vec::new();
-    let mut bad: Option<(u64, &'static str)> = None;
+    let mut walk = entry.walk();
+    let mut raw = Vec::new();
     loop {
-        let (header, at) = match walk.next(bytes).map_err(Error::io("read", &path))? {
-            Step::End => break,
-            Step::Bad(damage) => {
-                bad.get_or_insert((damage.at, damage.why.0));
-                continue;
-            }
-            Step::Frame { header, at } => (header, at),
-        };
-        let mut raw = Vec::new();
-        let checked = frame::unpack(&header, walk.body(), &mut raw)
-            .and_then(|()| Sections::find(&raw))
-            .and_then(|sections| {
-                let order = super::bytes::Damage("the frame is out of order");
-                if header.first < next { Err(order) } else { Ok(sections) }
-            });
-        let sections = match checked {
-            Ok(sections) => sections,
-            Err(why) => {
-                bad.get_or_insert((at, why.0));
-                continue;
-            }
-        };
-        if bad.is_some() || header.first > next {
-            let (from, why) = bad.take().unwrap_or((at, "frames are missing"));
-            let entry = &found.entries[index];
-            quarantine::keep(disk, folder, &path, &*entry.file, from..at);
-            let gap = gap(entry, next, header.first, Some((from, why)));
-            lose(found, gap);
-            found.whole = false;
+        let step = walk.next(entry.bytes).map_err(Error::io("read", &entry.path))?;
+        let Step::Frame { header, .. } = step else { return Ok(false) };
+        if !header.has(SNAPSHOT) || frame::unpack(&header, walk.body(), &mut raw).is_err() {
+            return Ok(false);
         }
-        chain.frame(&header, salt);
-        next = header.next();
-        group.push((header.has(SNAPSHOT), raw, sections));
         if !header.has(MORE) {
-            for (snapshot, raw, sections) in group.drain(..) {
-                let (positions, books) = (&raw[sections.positions], &raw[sections.books]);
-                match found.state.fold(snapshot, positions, books) {
-                    Ok(unread) => found.report.unread.extend(unread),
-                    Err(why) => _ = bad.get_or_insert((at, why.0)),
-                }
-            }
-            folded = Folded { good_end: at + header.bytes(), next, chain: chain.clone() };
+            return Ok(true);
         }
     }
-    Ok(folded)
 }
 
-/// Cuts what is behind the last valid frame of the last segment, and keeps it.
-fn cut_tail(
-    disk: &dyn Disk,
-    folder: &Path,
-    found: &mut Found,
-    folded: &Folded,
-) -> Result<(), Error> {
-    let Some(entry) = found.entries.last_mut() else { return Ok(()) };
-    if entry.bytes == folded.good_end {
+impl Entry {
+    fn walk(&self) -> Walk {
+        let salt = segment::salt(self.header.first);
+        Walk::new(self.file.clone(), salt, self.header.bytes())
+    }
+}
+
+/// Takes the positions and books of a segment's frames into the state.
+struct Fold<'a> {
+    disk: &'a dyn Disk,
+    folder: &'a Path,
+    entry: &'a Entry,
+    state: &'a mut State,
+    report: &'a mut Recovered,
+    /// After the last whole append.
+    good: Good,
+    /// After the last frame.
+    next: u64,
+    chain: Chain,
+    /// Frames of an append whose last one has not come yet.
+    group: Vec<(Vec<u8>, Sections)>,
+    /// A frame of that append is lost, and with it some of the events that its positions are behind.
+    torn: bool,
+    /// Where damage began, and what it is.
+    bad: Option<(u64, &'static str)>,
+    /// Valid frames came behind damaged ones.
+    damaged: bool,
+}
+
+/// A place behind a whole append.
+struct Good {
+    end: u64,
+    next: u64,
+    chain: Chain,
+}
+
+impl<'a> Fold<'a> {
+    fn new(
+        disk: &'a dyn Disk,
+        folder: &'a Path,
+        entry: &'a Entry,
+        state: &'a mut State,
+        report: &'a mut Recovered,
+    ) -> Self {
+        let chain = Chain::new(&entry.header.encode());
+        let good =
+            Good { end: entry.header.bytes(), next: entry.header.first, chain: chain.clone() };
+        let (next, group) = (good.next, Vec::new());
+        Self {
+            disk,
+            folder,
+            entry,
+            state,
+            report,
+            good,
+            next,
+            chain,
+            group,
+            torn: false,
+            bad: None,
+            damaged: false,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Error> {
+        let mut walk = self.entry.walk();
+        loop {
+            match walk.next(self.entry.bytes).map_err(Error::io("read", &self.entry.path))? {
+                Step::End => return Ok(()),
+                Step::Bad(bad) => _ = self.bad.get_or_insert((bad.at, bad.why.0)),
+                Step::Frame { header, at } => self.frame(&header, at, walk.body()),
+            }
+        }
+    }
+
+    fn frame(&mut self, header: &frame::Header, at: u64, body: &[u8]) {
+        let mut raw = Vec::new();
+        let order = if header.first < self.next {
+            Err(Damage("the frame is out of order"))
+        } else {
+            Ok(())
+        };
+        let parts = order
+            .and_then(|()| frame::unpack(header, body, &mut raw))
+            .and_then(|()| Sections::find(&raw));
+        match parts {
+            Ok(parts) => self.good_frame(header, at, raw, parts),
+            Err(why) => _ = self.bad.get_or_insert((at, why.0)),
+        }
+    }
+
+    fn good_frame(&mut self, header: &frame::Header, at: u64, raw: Vec<u8>, parts: Sections) {
+        if self.bad.is_some() || header.first > self.next {
+            let (from, why) = self.bad.take().unwrap_or((at, "frames are missing"));
+            quarantine::keep(self.disk, self.folder, &self.entry.path, &*self.entry.file, from..at);
+            self.lose(self.next, header.first, Some((from, why)));
+            self.damaged = true;
+            self.torn |= !self.group.is_empty();
+        }
+        self.torn |= header.has(CONTINUES) && self.group.is_empty();
+        // What a damaged snapshot lacks, the segments before it have told.
+        self.torn &= !header.has(SNAPSHOT);
+        self.chain.frame(header, segment::salt(self.entry.header.first));
+        self.next = header.next();
+        self.group.push((raw, parts));
+        if header.has(MORE) {
+            return;
+        }
+        let torn = std::mem::take(&mut self.torn);
+        for (raw, parts) in std::mem::take(&mut self.group) {
+            match self.state.fold(torn, &raw[parts.positions], &raw[parts.books]) {
+                Ok(unread) => self.report.unread.extend(unread),
+                Err(why) => _ = self.bad.get_or_insert((at, why.0)),
+            }
+        }
+        let end = at + header.bytes();
+        self.good = Good { end, next: self.next, chain: self.chain.clone() };
+    }
+
+    /// Counts and reports sequences that are gone, unless that was done before.
+    fn lose(&mut self, first: u64, next: u64, damage: Option<(u64, &'static str)>) {
+        let gap = Gap {
+            range: Range { first: Sequence(first), next: Sequence(next) },
+            cause: damage.map_or(Cause::Missing, |(_, why)| Cause::Corrupt(why)),
+            path: self.entry.path.clone(),
+            offset: damage.map_or(0, |(at, _)| at),
+        };
+        if gap.range.is_empty() || self.state.lose(gap.range) {
+            self.report.corrupt.push(gap);
+        }
+    }
+}
+
+/// Cuts what is behind the last whole append of the last segment, and keeps it.
+fn cut_tail(disk: &dyn Disk, folder: &Path, found: &mut Found, end: u64) -> Result<(), Error> {
+    let Some(entry) = found.entries.last_mut().filter(|entry| entry.bytes > end) else {
         return Ok(());
-    }
-    let bytes = entry.bytes - folded.good_end;
-    let kept =
-        quarantine::keep(disk, folder, &entry.path, &*entry.file, folded.good_end..entry.bytes);
-    entry.file.truncate(folded.good_end).map_err(Error::io("cut", &entry.path))?;
+    };
+    let kept = quarantine::keep(disk, folder, &entry.path, &*entry.file, end..entry.bytes);
+    entry.file.truncate(end).map_err(Error::io("cut", &entry.path))?;
     entry.file.sync().map_err(Error::io("sync", &entry.path))?;
-    entry.bytes = folded.good_end;
-    found.report.torn.push(Torn { path: entry.path.clone(), bytes, kept });
+    found.report.torn.push(Torn { path: entry.path.clone(), bytes: entry.bytes - end, kept });
+    entry.bytes = end;
     Ok(())
-}
-
-fn gap(entry: &Entry, first: u64, next: u64, damage: Option<(u64, &'static str)>) -> Gap {
-    Gap {
-        range: Range { first: Sequence(first), next: Sequence(next) },
-        cause: damage.map_or(Cause::Missing, |(_, why)| Cause::Corrupt(why)),
-        path: entry.path.clone(),
-        offset: damage.map_or(0, |(at, _)| at),
-    }
-}
-
-fn lose(found: &mut Found, gap: Gap) {
-    if gap.range.is_empty() || found.state.lose(gap.range) {
-        found.report.corrupt.push(gap);
-    }
 }
 
 /// The largest sequence that a cursor stands at. Sets unreadable cursors aside.

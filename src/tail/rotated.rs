@@ -22,7 +22,7 @@ use crate::event::Time;
 /// Entries of a folder that one search looks at, at most.
 const ENTRIES_MAX: usize = 100_000;
 /// Files that one search opens, at most.
-const OPENED_MAX: usize = 4_096;
+const OPENED_MAX: usize = 512;
 /// Files that were rotated unseen, at most, in one search.
 const BETWEEN_MAX: usize = 64;
 /// Times of two files are comparable only so far: most file systems take the time of the last timer tick, but
@@ -125,15 +125,33 @@ pub(super) fn place_of(inode: u64, path: &Path) -> Option<PathBuf> {
     entries.flatten().take(ENTRIES_MAX).find(|e| e.ino() == inode).map(|e| e.path())
 }
 
-/// Searches the folder of the position's path, and that of the file it links to. `taken` names files that belong to
-/// somebody else.
-pub(super) fn find(position: &Position, taken: &dyn Fn(Inode) -> bool) -> Search {
+/// Whose an inode is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    Nobody,
+    /// Known as finished: believed if no other fits.
+    Finished,
+    /// Being read as another file.
+    Another,
+}
+
+/// What is searched for.
+pub(super) struct Wanted<'w> {
+    pub(super) position: &'w Position,
+    /// Bytes behind the position that are known.
+    pub(super) after: &'w [u8],
+    pub(super) owner: &'w dyn Fn(Inode) -> Owner,
+}
+
+/// Searches the folder of the position's path, and that of the file it links to.
+pub(super) fn find(wanted: &Wanted<'_>) -> Search {
+    let position = wanted.position;
     let real = fs::canonicalize(&position.path).ok();
     let folders = [Some(position.path.as_path()), real.as_deref()];
     let folders: HashSet<_> = folders.into_iter().flatten().filter_map(Path::parent).collect();
     let mut candidates = Vec::new();
     for folder in folders {
-        match list(folder, position) {
+        match list(folder, wanted) {
             Ok(found) => candidates.extend(found),
             Err(_) => return Search::Unknown,
         }
@@ -141,7 +159,7 @@ pub(super) fn find(position: &Position, taken: &dyn Fn(Inode) -> bool) -> Search
     candidates.sort_by_key(|candidate| candidate.rank);
     let mut unreadable = None;
     for candidate in candidates.into_iter().take(OPENED_MAX) {
-        match candidate.open(position, taken) {
+        match candidate.open(wanted) {
             Ok(Some(found)) => return Search::Found(Box::new(found)),
             Ok(None) => {}
             Err(Unreadable) => unreadable = unreadable.or(Some(candidate.path)),
@@ -150,8 +168,18 @@ pub(super) fn find(position: &Position, taken: &dyn Fn(Inode) -> bool) -> Search
     Search::Missing(unreadable)
 }
 
+/// The likeliest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// The very inode.
+    Same,
+    Related(Owner),
+    Compressed,
+    Unrelated(Owner),
+}
+
 struct Candidate {
-    rank: u8,
+    rank: Rank,
     path: PathBuf,
     compressed: Option<Vec<u8>>,
 }
@@ -159,64 +187,71 @@ struct Candidate {
 /// It is compressed in a way that cannot be unpacked here.
 struct Unreadable;
 
-fn list(folder: &Path, position: &Position) -> io::Result<Vec<Candidate>> {
-    let mut candidates = Vec::new();
-    for entry in fs::read_dir(folder)?.flatten().take(ENTRIES_MAX) {
-        if let Some(candidate) = Candidate::of(&entry, position) {
-            candidates.push(candidate);
-        }
-    }
-    Ok(candidates)
+fn list(folder: &Path, wanted: &Wanted<'_>) -> io::Result<Vec<Candidate>> {
+    let entries = fs::read_dir(folder)?.flatten().take(ENTRIES_MAX);
+    Ok(entries.filter_map(|entry| Candidate::of(&entry, wanted)).collect())
 }
 
 impl Candidate {
-    fn of(entry: &DirEntry, position: &Position) -> Option<Self> {
-        let kind = entry.file_type().ok()?;
-        if kind.is_dir() {
+    fn of(entry: &DirEntry, wanted: &Wanted<'_>) -> Option<Self> {
+        let position = wanted.position;
+        if entry.file_type().ok()?.is_dir() {
             return None;
         }
         let path = entry.path();
         let extension = path.extension().map(|e| e.as_bytes().to_ascii_lowercase());
         let compressed = extension.filter(|e| COMPRESSED.iter().any(|known| known.as_bytes() == e));
-        let related = is_related(&path, &position.path);
-        let sure = position.head_bytes >= HEAD_BYTES_SURE || entry.ino() == position.inode;
-        if !related && (!sure || compressed.is_some()) {
-            return None;
-        }
-        let rank = match (entry.ino() == position.inode, compressed.is_some(), related) {
-            (true, false, _) => 0,
-            (_, false, true) => 1,
-            (_, true, _) => 2,
-            (_, false, false) => 3,
+        let is_same = entry.ino() == position.inode;
+        let owner = (wanted.owner)(Inode { device: position.device, inode: entry.ino() });
+        let rank = match (&compressed, is_related(&path, &position.path)) {
+            (None, _) if is_same => Rank::Same,
+            (_, _) if owner == Owner::Another => return None,
+            (None, true) => Rank::Related(owner),
+            (Some(_), true) => Rank::Compressed,
+            (None, false) if position.head_bytes >= HEAD_BYTES_SURE => Rank::Unrelated(owner),
+            (_, false) => return None,
         };
         Some(Self { rank, path, compressed })
     }
 
-    fn open(
-        &self,
-        position: &Position,
-        taken: &dyn Fn(Inode) -> bool,
-    ) -> Result<Option<Found>, Unreadable> {
-        if let Some(extension) = &self.compressed {
-            return if extension == b"gz" { Ok(self.unpack(position)) } else { Err(Unreadable) };
+    fn open(&self, wanted: &Wanted<'_>) -> Result<Option<Found>, Unreadable> {
+        let position = wanted.position;
+        match self.compressed.as_deref() {
+            Some(b"gz") => return Ok(self.unpack(wanted)),
+            Some(_) => return Err(Unreadable),
+            None => {}
         }
         let Ok((mut body, meta)) = Body::open(&self.path) else { return Ok(None) };
         let inode = Inode::of(&meta);
-        let (own, size) = (inode == Inode::of_position(position), meta.len());
-        let known = own || position.head_bytes > 0;
-        if !known || size < position.offset || taken(inode) {
+        let is_known = inode == Inode::of_position(position) || position.head_bytes > 0;
+        let is_free = (wanted.owner)(inode) != Owner::Another;
+        if !is_known || !is_free || meta.len() < position.offset || !wanted.is_in(&mut body) {
             return Ok(None);
         }
-        let holds = identity::holds(&mut body, position).unwrap_or(false);
-        let plain = Some(Plain { inode, size });
-        Ok(holds.then(|| Found { path: self.path.clone(), body, plain }))
+        let plain = Some(Plain { inode, size: meta.len() });
+        Ok(Some(Found { path: self.path.clone(), body, plain }))
     }
 
-    fn unpack(&self, position: &Position) -> Option<Found> {
+    fn unpack(&self, wanted: &Wanted<'_>) -> Option<Found> {
         let mut body = Body::open_gz(&self.path).ok()?;
-        let holds =
-            position.head_bytes > 0 && identity::holds(&mut body, position).unwrap_or(false);
-        holds.then(|| Found { path: self.path.clone(), body, plain: None })
+        let is_known = wanted.position.head_bytes > 0;
+        (is_known && wanted.is_in(&mut body)).then(|| Found {
+            path: self.path.clone(),
+            body,
+            plain: None,
+        })
+    }
+}
+
+impl Wanted<'_> {
+    /// Whether a file has everything that is known, as far as it goes behind the position.
+    fn is_in(&self, body: &mut Body) -> bool {
+        if !identity::holds(body, self.position).unwrap_or(false) {
+            return false;
+        }
+        let mut after = vec![0; self.after.len()];
+        let read = body.read_at(self.position.offset, &mut after);
+        read.is_ok_and(|read| after[..read] == self.after[..read])
     }
 }
 

@@ -1,7 +1,7 @@
 //! Turns: wait, look at what changed, hand out lines fairly.
 //!
 //! A turn serves recently woken files with little to read first, then backlogs in rotation, each at most 1 MiB,
-//! so that no backlog holds up another file. Where files are and what became of them is `places`' business.
+//! so that no backlog holds up another file. Where files are and what became of them is the business of `scan` and what it calls.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -15,6 +15,7 @@ use super::{
     discover::Globs,
     follow::{Follow, Outcome, Patience, Share, Stage},
     identity::Inode,
+    rotated::Owner,
     table::Table,
     wake::Wake,
 };
@@ -95,6 +96,7 @@ pub struct Tailer {
     kept: usize,
     turns: u64,
     last_served: Option<Instant>,
+    pub(super) hasty_until: Option<Instant>,
 }
 
 impl Tailer {
@@ -163,6 +165,7 @@ impl Tailer {
             kept: 0,
             turns: 0,
             last_served: None,
+            hasty_until: None,
         })
     }
 
@@ -249,8 +252,9 @@ impl Tailer {
     fn gather(&self, until: Instant) {
         let Some(last) = self.last_served else { return };
         let idle = self.fresh.is_empty() && self.backlog.is_empty();
+        let hasty = self.hasty_until.is_some_and(|until| Instant::now() < until);
         let at = (last + GATHER).min(until);
-        if idle {
+        if idle && !hasty {
             std::thread::sleep(at.saturating_duration_since(Instant::now()));
         }
     }
@@ -358,6 +362,12 @@ impl Tailer {
         outcome: std::io::Result<Outcome>,
         now: Instant,
     ) -> Result<bool, Error> {
+        if outcome.is_ok()
+            && !self.said.is_empty()
+            && let Some(follow) = self.table.files.get(&id)
+        {
+            self.said.remove(&follow.position.path);
+        }
         match outcome {
             Ok(Outcome::More) => return Ok(true),
             Ok(Outcome::CaughtUp) => self.caught_up(id),
@@ -414,11 +424,15 @@ impl Tailer {
         }
     }
 
-    /// Whether another file of this source has the inode and is read from it.
-    pub(super) fn is_anothers(&self, source: usize, inode: Inode, id: FileId) -> bool {
+    /// Whose an inode is, as `id` sees it. A file that nobody has read yet may still be a copy.
+    pub(super) fn owner(&self, source: usize, inode: Inode, id: FileId) -> Owner {
         let owner = self.table.by_inode(source, inode).filter(|&owner| owner != id);
-        let owner = owner.and_then(|owner| self.table.files.get(&owner));
-        owner.is_some_and(|owner| !owner.is_new)
+        let Some(owner) = owner else { return Owner::Nobody };
+        match self.table.files.get(&owner) {
+            Some(follow) if !follow.is_new => Owner::Another,
+            None if self.table.done.contains_key(&owner) => Owner::Finished,
+            Some(_) | None => Owner::Nobody,
+        }
     }
 }
 

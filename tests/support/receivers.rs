@@ -247,6 +247,16 @@ impl OpenSearch {
         (status, serde_json::from_str(body).unwrap_or(Value::Null))
     }
 
+    /// Lays the index template of a data stream out, as an admin would, and refuses one that is not strict.
+    pub fn prepare(&self, stream: &str) {
+        let library = towline::map::Library::shipped().expect("shipped mappings");
+        let mut template = towline::encode::assets::index_template(library.tables(), stream);
+        template["template"]["settings"]["index"]["number_of_replicas"] = 0.into();
+        let path = format!("/_index_template/{}", stream.replace('.', "-"));
+        let (status, answer) = self.call("PUT", &path, Some(&template));
+        assert_eq!(status, 200, "{answer}");
+    }
+
     /// Number of documents in a data stream, after a refresh.
     pub fn count(&self, stream: &str) -> u64 {
         self.call("POST", &format!("/{stream}/_refresh"), None);

@@ -1,15 +1,18 @@
 //! One event into one object, in a single walk over its fields sorted by place.
 
 use super::{
-    Ecs, Kind, RELATED_MAX,
-    plan::{self, Own, Related, Route, Slot},
+    Ecs, FRAMEWORK, Kind, RELATED_MAX,
+    plan::{Bundle, Own, Route, Slot},
+    related::Related,
 };
 use crate::{
     encode::{
         found::{self, Found},
-        json, scalar, text,
+        json, scalar,
+        special::Special,
+        text,
     },
-    event::{Event, Field, FieldType, Value, field},
+    event::{Event, FieldType, Value, field},
     guard::Shippable,
     spool::Sequence,
 };
@@ -22,6 +25,7 @@ pub(super) struct Writer<'a> {
     kind: &'a Kind,
     sequence: Sequence,
     event: &'a Event<Shippable>,
+    special: Special,
     /// The host name of the record, where it is not ours.
     foreign: Option<&'a str>,
     related: Candidates,
@@ -68,7 +72,9 @@ impl<'a> Writer<'a> {
         let foreign = (!host.is_empty() && host != &*ecs.host.plain).then_some(host);
         let related = Candidates { list: [(Related::Ip, 0); RELATED_MAX], length: 0 };
         let at = &ecs.plan.head;
-        Self { ecs, kind, sequence, event, foreign, related, leftover: Vec::new(), at, out }
+        let special = Special::of(event, *b"\"\\");
+        let leftover = Vec::new();
+        Self { ecs, kind, sequence, event, special, foreign, related, leftover, at, out }
     }
 
     pub(super) fn write(mut self) {
@@ -77,7 +83,7 @@ impl<'a> Writer<'a> {
         let mut found = Found::new();
         self.sort_out(&mut found);
         self.walk(found.sorted());
-        plan::close(self.at.depth, self.out);
+        self.at.close_all(self.out);
         self.out.extend_from_slice(self.ecs.tail.as_bytes());
     }
 
@@ -92,7 +98,6 @@ impl<'a> Writer<'a> {
         scalar::hex(self.out, &self.event.id.0);
         self.out.extend_from_slice(br#"","created":""#);
         scalar::rfc3339(self.out, self.event.created, 9);
-        self.out.push(b'"');
     }
 
     /// Gives every field its place, or none.
@@ -126,7 +131,15 @@ impl<'a> Writer<'a> {
         loop {
             let rank = next.map_or(u32::MAX, |group| found::rank(group[0]));
             while let Some((at, add)) = own.next_if(|(at, _)| *at < rank) {
-                self.add(&ecs.plan.slots[*at as usize], *add, &[]);
+                let slot = &ecs.plan.slots[*at as usize];
+                match self.bundle(*add).filter(|bundle| bundle.last < rank) {
+                    Some(bundle) => {
+                        self.ready(slot, &bundle.text);
+                        self.at = &ecs.plan.slots[bundle.last as usize];
+                        while own.next_if(|(at, _)| *at <= bundle.last).is_some() {}
+                    }
+                    None => self.add(slot, *add, &[]),
+                }
             }
             let Some(group) = next else { break };
             let slot = &ecs.plan.slots[rank as usize];
@@ -140,6 +153,15 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// What begins with this value and can be written at once.
+    fn bundle(&self, own: Own) -> Option<&'a Bundle> {
+        match own {
+            Own::HostHostname if self.foreign.is_none() => self.ecs.host.whole.as_ref(),
+            Own::Framework => self.kind.threat.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The values of one field. False: none of them fitted, so nothing was written.
     fn group(&mut self, slot: &'a Slot, group: &[u64]) -> bool {
         let mut written = false;
@@ -149,25 +171,34 @@ impl<'a> Writer<'a> {
                 self.leftover.push(u32::try_from(index).unwrap_or(u32::MAX));
                 continue;
             }
-            match written {
-                true => self.out.push(b','),
-                false => self.open(slot),
-            }
-            value(self.event, slot.ty, field.value, self.out);
+            self.element(slot, written);
+            self.value(field.value);
             written = true;
-        }
-        if written && slot.array {
-            self.out.push(b']');
         }
         written
     }
 
-    /// Goes to a place and writes its key, and the bracket of an array.
+    /// Goes to a place and begins its value.
+    #[inline]
     fn open(&mut self, slot: &'a Slot) {
         slot.lead_from(self.at, self.out);
         self.at = slot;
-        if slot.array {
-            self.out.push(b'[');
+    }
+
+    /// Begins an array's next element, or its first.
+    fn element(&mut self, slot: &'a Slot, is_next: bool) {
+        match is_next {
+            true => self.out.extend_from_slice(slot.comma()),
+            false => self.open(slot),
+        }
+    }
+
+    /// A value without quotes.
+    #[inline]
+    fn value(&mut self, value: Value) {
+        match value {
+            Value::Text(span) => self.special.copy(self.event, span, json::inner, self.out),
+            other => bare(other, self.out),
         }
     }
 
@@ -191,7 +222,7 @@ impl<'a> Writer<'a> {
             Own::Observer => {}
             Own::Related(related) => self.related(slot, related),
             Own::Framework => {
-                let attack = kind.techniques.as_ref().map(|_| r#""MITRE ATT&CK""#);
+                let attack = kind.techniques.as_ref().map(|_| FRAMEWORK);
                 self.ready_if(slot, attack);
             }
             Own::Technique => self.ready_if(slot, kind.techniques.as_deref()),
@@ -205,10 +236,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A value that is JSON already, brackets included.
+    /// A value that is JSON already.
     fn ready(&mut self, slot: &'a Slot, json: &str) {
-        slot.lead_from(self.at, self.out);
-        self.at = slot;
+        self.open(slot);
         self.out.extend_from_slice(json.as_bytes());
     }
 
@@ -220,7 +250,7 @@ impl<'a> Writer<'a> {
 
     fn named(&mut self, slot: &'a Slot, name: &str) {
         self.open(slot);
-        json::string(self.out, name);
+        json::inner(self.out, name);
     }
 
     /// The program that wrote the line, or the family of what it said.
@@ -237,34 +267,22 @@ impl<'a> Writer<'a> {
     fn related(&mut self, slot: &'a Slot, related: Related) {
         let event = self.event;
         let mut written = false;
-        for (n, index) in self.related.of(related).enumerate() {
-            let value_of = event.fields[index].value;
-            let mut before = self.related.of(related).take(n);
-            if before.any(|other| same(event, event.fields[other].value, value_of)) {
+        for n in 0..self.related.length {
+            let (of, index) = self.related.list[n];
+            let value_of = event.fields[index as usize].value;
+            let mut before = self.related.list[..n].iter().filter(|(of, _)| *of == related);
+            let is_known = |other: u32| same(event, event.fields[other as usize].value, value_of);
+            if of != related || before.any(|(_, other)| is_known(*other)) {
                 continue;
             }
-            match written {
-                true => self.out.push(b','),
-                false => {
-                    slot.lead_from(self.at, self.out);
-                    self.at = slot;
-                    self.out.push(b'[');
-                }
-            }
-            value(event, slot.ty, value_of, self.out);
+            self.element(slot, written);
+            self.value(value_of);
             written = true;
         }
         // Our own host is a host of the event where the record names no other.
         if related == Related::Hosts && self.foreign.is_none() && !self.names_our_host() {
-            match written {
-                true => self.out.push(b','),
-                false => self.open(slot),
-            }
+            self.element(slot, written);
             self.out.extend_from_slice(self.ecs.host.name.as_bytes());
-            written = true;
-        }
-        if written {
-            self.out.push(b']');
         }
     }
 
@@ -281,34 +299,19 @@ impl<'a> Writer<'a> {
         if group.is_empty() && self.leftover.is_empty() {
             return;
         }
-        self.open(slot);
-        let mut first = true;
-        let mut comma = |out: &mut Vec<u8>| {
-            if !std::mem::take(&mut first) {
-                out.push(b',');
-            }
-        };
+        let mut written = false;
         for entry in group {
-            comma(self.out);
-            value(self.event, slot.ty, self.event.fields[found::index(*entry)].value, self.out);
+            self.element(slot, std::mem::replace(&mut written, true));
+            self.value(self.event.fields[found::index(*entry)].value);
         }
         for index in std::mem::take(&mut self.leftover) {
-            comma(self.out);
-            self.leftover_pair(self.event.fields[index as usize]);
+            self.element(slot, std::mem::replace(&mut written, true));
+            let field = self.event.fields[index as usize];
+            let name = self.ecs.plan.names.get(usize::from(field.id.0));
+            self.out.extend_from_slice(name.map_or(&[], |name| name.as_bytes()));
+            self.out.push(b'=');
+            self.value(field.value);
         }
-        self.out.push(b']');
-    }
-
-    fn leftover_pair(&mut self, field: Field) {
-        self.out.push(b'"');
-        let name = self.ecs.plan.names.get(usize::from(field.id.0));
-        self.out.extend_from_slice(name.map_or(&[], |name| name.as_bytes()));
-        self.out.push(b'=');
-        match field.value {
-            Value::Text(span) => json::inner(self.out, text(self.event, span)),
-            other => bare(other, self.out),
-        }
-        self.out.push(b'"');
     }
 }
 
@@ -340,23 +343,6 @@ fn fits(ty: FieldType, value: Value) -> bool {
         | (FieldType::Ip, Value::Ip(_))
         | (FieldType::Date, Value::Date(_)) => true,
         _ => false,
-    }
-}
-
-/// A value that fits, as JSON.
-fn value(event: &Event<Shippable>, ty: FieldType, value: Value, out: &mut Vec<u8>) {
-    match value {
-        Value::Text(span) => json::string(out, text(event, span)),
-        Value::Long(_) | Value::Double(_) | Value::Boolean(_)
-            if !matches!(ty, FieldType::Keyword | FieldType::Text) =>
-        {
-            bare(value, out);
-        }
-        _ => {
-            out.push(b'"');
-            bare(value, out);
-            out.push(b'"');
-        }
     }
 }
 

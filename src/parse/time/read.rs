@@ -54,6 +54,13 @@ pub(super) fn read_item<'t>(item: &Item, text: &'t [u8], fields: &mut Fields) ->
         Item::MaybeFraction => fields.nanos = maybe_fraction(&mut rest),
         Item::Offset => fields.offset = Some(offset(&mut rest)?),
         Item::Epoch(unit) => fields.instant = Some(epoch(&mut rest, *unit)?),
+        Item::Stamp => stamp(&mut rest, fields).or_else(|| loose_stamp(&mut rest, fields))?,
+        Item::DateTime(expected) => {
+            let found = date_time(&mut rest, fields)?;
+            if found != *expected {
+                return None;
+            }
+        }
         Item::Rfc3339 => rfc3339(&mut rest, fields)?,
         Item::StrictRfc3339 => strict_rfc3339(&mut rest, fields)?,
         Item::Auto => auto(&mut rest, fields)?,
@@ -198,29 +205,63 @@ fn epoch(rest: &mut &[u8], unit: Unit) -> Option<i64> {
     Some(if negative { -nanos } else { nanos })
 }
 
+/// The 15 bytes of `Nov 22 01:15:03`, the commonest time without a year, at once.
+pub(super) fn stamp(rest: &mut &[u8], fields: &mut Fields) -> Option<()> {
+    let (text, after) = rest.split_first_chunk::<15>()?;
+    let mut name = &text[..3];
+    fields.month = month_name(&mut name)?;
+    let day = if text[4] == b' ' { digit_at(text, 5)? } else { pair_at(text, 4)? };
+    fields.day = some(day)?;
+    fields.hour = pair_at(text, 7)?;
+    fields.minute = pair_at(text, 10)?;
+    fields.second = pair_at(text, 13)?;
+    let separated = text[3] == b' ' && text[6] == b' ' && text[9] == b':' && text[12] == b':';
+    separated.then(|| *rest = after)
+}
+
+/// The same with a month in full or a day without padding.
+fn loose_stamp(rest: &mut &[u8], fields: &mut Fields) -> Option<()> {
+    use Item::{Day, Hour, Literal, Minute, MonthName, Second, Spaces};
+    const COLON: Item = Literal(b':');
+    for item in [MonthName, Spaces, Day, Spaces, Hour, COLON, Minute, COLON, Second] {
+        *rest = read_item(&item, rest, fields)?;
+    }
+    Some(())
+}
+
+/// The 19 bytes of `2026-11-22T01:13:21` at once, whatever separates date and time; the separators.
+pub(super) fn date_time(rest: &mut &[u8], fields: &mut Fields) -> Option<[u8; 3]> {
+    let (text, after) = rest.split_first_chunk::<19>()?;
+    fields.year = Some(i16::from(pair_at(text, 0)?) * 100 + i16::from(pair_at(text, 2)?));
+    fields.month = some(pair_at(text, 5)?)?;
+    fields.day = some(pair_at(text, 8)?)?;
+    fields.hour = pair_at(text, 11)?;
+    fields.minute = pair_at(text, 14)?;
+    fields.second = pair_at(text, 17)?;
+    *rest = after;
+    (text[13] == b':' && text[16] == b':').then_some([text[4], text[7], text[10]])
+}
+
+#[inline]
+fn digit_at<const N: usize>(text: &[u8; N], at: usize) -> Option<u8> {
+    let digit = text[at].wrapping_sub(b'0');
+    (digit < 10).then_some(digit)
+}
+
+#[inline]
+fn pair_at<const N: usize>(text: &[u8; N], at: usize) -> Option<u8> {
+    Some(digit_at(text, at)? * 10 + digit_at(text, at + 1)?)
+}
+
 /// RFC 3339 and what is commonly written instead: a space for the `T`, a comma before the fraction, an offset without
 /// a colon, or none at all (then it is the clock's zone).
 fn rfc3339(rest: &mut &[u8], fields: &mut Fields) -> Option<()> {
     let mut after = *rest;
-    let literal = |after: &mut &[u8], any: &[u8]| {
-        let (first, tail) = after.split_first()?;
-        *after = tail;
-        any.contains(first).then_some(())
+    let separators = date_time(&mut after, fields)?;
+    let [b'-' | b'/' | b'.', b'-' | b'/' | b'.', b'T' | b't' | b' ' | b'_'] = separators else {
+        return None;
     };
-    fields.year = Some(four(&mut after)?);
-    literal(&mut after, b"-/.")?;
-    fields.month = some(two(&mut after)?)?;
-    literal(&mut after, b"-/.")?;
-    fields.day = some(two(&mut after)?)?;
-    literal(&mut after, b"Tt _")?;
-    fields.hour = two(&mut after)?;
-    literal(&mut after, b":")?;
-    fields.minute = two(&mut after)?;
-    if after.first() == Some(&b':') {
-        after = &after[1..];
-        fields.second = two(&mut after)?;
-        fields.nanos = maybe_fraction(&mut after);
-    }
+    fields.nanos = maybe_fraction(&mut after);
     let mut zone = after;
     if let Some(offset) = offset(&mut zone) {
         fields.offset = Some(offset);
@@ -234,8 +275,7 @@ fn strict_rfc3339(rest: &mut &[u8], fields: &mut Fields) -> Option<()> {
     let text = *rest;
     rfc3339(rest, fields)?;
     let letters = matches!((text.get(4), text.get(10)), (Some(b'-'), Some(b'T' | b't')));
-    let fraction = text.get(16) == Some(&b':') && text.get(19) != Some(&b',');
-    (letters && fraction && fields.offset.is_some()).then_some(())
+    (letters && text.get(19) != Some(&b',') && fields.offset.is_some()).then_some(())
 }
 
 /// What a JSON encoder may write: RFC 3339 or a count since the epoch, its unit told by its size.
