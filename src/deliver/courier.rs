@@ -406,12 +406,9 @@ impl Courier {
     /// Waits for the last evidence, ends the connection in order, and writes the last mark.
     async fn finish(mut self) -> Mark {
         let deadline = self.stop.borrow().unwrap_or_else(Instant::now);
-        while self.window.in_flight() && Instant::now() < deadline {
-            if self.collect().await.is_err() {
-                break;
-            }
+        while self.collect().await.is_ok() && self.window.in_flight() && Instant::now() < deadline {
             tokio::select! {
-                () = self.port.watch(self.window.in_flight()) => {}
+                () = self.port.watch(true) => {}
                 () = sleep_until(deadline.into()) => {}
             }
         }

@@ -70,9 +70,9 @@ impl Encode for Configured {
         }
         let schema = match self.syslog.as_ref().map(|s| (s.schema, s.cef_version)) {
             Some((Schema::Cef, version)) => {
-                Encoder::Cef(Box::new(Cef::new(version, &self.cef, &self.agent, tables)))
+                Encoder::Cef(Cef::new(version, &self.cef, &self.agent, tables).into())
             }
-            Some((Schema::Ecs, _)) | None => Encoder::Ecs(Box::new(Ecs::new(&self.agent, tables))),
+            Some((Schema::Ecs, _)) | None => Encoder::Ecs(Ecs::new(&self.agent, tables).into()),
         };
         let header = self.syslog.as_ref().map(|s| header(s, &self.agent, tables));
         self.ready = Some(Ready { tables: tables.clone(), header, schema });

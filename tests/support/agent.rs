@@ -8,20 +8,20 @@ use std::{
 };
 
 /// The binary.
-pub fn towline() -> Command {
+pub(crate) fn towline() -> Command {
     Command::new(env!("CARGO_BIN_EXE_towline"))
 }
 
 /// A running `towline run`.
-pub struct Agent {
+pub(crate) struct Agent {
     child: Child,
     /// Its standard error.
-    pub log: PathBuf,
+    pub(crate) log: PathBuf,
 }
 
 impl Agent {
     /// Starts the agent with a configuration file.
-    pub fn run(config: &Path) -> Self {
+    pub(crate) fn run(config: &Path) -> Self {
         let log = config.with_extension("stderr");
         let file = fs::OpenOptions::new().create(true).append(true).open(&log).expect("log file");
         let child = towline()
@@ -36,13 +36,13 @@ impl Agent {
     }
 
     /// SIGKILL, without any warning.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("kill");
         self.child.wait().expect("wait");
     }
 
     /// SIGTERM; panics when it does not end in time or not with status 0.
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         Command::new("kill").arg(self.child.id().to_string()).status().expect("kill");
         super::wait_until("the agent stops", Duration::from_secs(30), || {
             self.child.try_wait().expect("wait").is_some()
@@ -52,17 +52,17 @@ impl Agent {
     }
 
     /// Whether it still runs.
-    pub fn alive(&mut self) -> bool {
+    pub(crate) fn alive(&mut self) -> bool {
         self.child.try_wait().expect("wait").is_none()
     }
 
     /// What it wrote to standard error.
-    pub fn errors(&self) -> String {
+    pub(crate) fn errors(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Its process id.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 }
@@ -80,12 +80,12 @@ impl Drop for Agent {
 }
 
 /// Runs the binary to its end.
-pub fn output(args: &[&str]) -> Output {
+pub(crate) fn output(args: &[&str]) -> Output {
     towline().args(args).stdin(Stdio::null()).output().expect("towline runs")
 }
 
 /// `towline status --json` of an agent, or null.
-pub fn status(config: &Path) -> serde_json::Value {
+pub(crate) fn status(config: &Path) -> serde_json::Value {
     let output = towline().args(["status", "--json", "--config"]).arg(config).output();
     output.ok().and_then(|out| serde_json::from_slice(&out.stdout).ok()).unwrap_or_default()
 }

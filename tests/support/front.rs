@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 /// What the front decides for one item of a bulk request.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Handed on to the node.
     Forward,
     /// 429 `es_rejected_execution_exception`: the sender shall come again.
@@ -24,16 +24,16 @@ pub enum Verdict {
 }
 
 /// The running front.
-pub struct Front {
+pub(crate) struct Front {
     /// Where it listens.
-    pub url: String,
+    pub(crate) url: String,
     /// Items answered with 429 so far.
-    pub busy: Arc<AtomicU64>,
+    pub(crate) busy: Arc<AtomicU64>,
 }
 
 impl Front {
     /// Starts it before `node` (`http://127.0.0.1:PORT`); `judge` sees each document with a running number.
-    pub fn start(
+    pub(crate) fn start(
         node: &str,
         judge: impl Fn(u64, &Value) -> Verdict + Send + Sync + 'static,
     ) -> Self {

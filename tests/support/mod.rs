@@ -1,10 +1,10 @@
 //! What the integration tests share: real receivers, started by the tests themselves and stopped with them, and the
 //! binary under test.
 
-pub mod agent;
-pub mod front;
-pub mod receivers;
-pub mod strict;
+pub(crate) mod agent;
+pub(crate) mod front;
+pub(crate) mod receivers;
+pub(crate) mod strict;
 
 use std::{
     net::TcpListener,
@@ -13,12 +13,12 @@ use std::{
 };
 
 /// The project's folder.
-pub fn project() -> &'static Path {
+pub(crate) fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Where `tests/receivers/setup.sh` leaves what it installs.
-pub fn work() -> PathBuf {
+pub(crate) fn work() -> PathBuf {
     let work = project().join("tests/receivers/work");
     assert!(
         work.join("certs/ca.pem").exists(),
@@ -28,13 +28,13 @@ pub fn work() -> PathBuf {
 }
 
 /// A certificate or key file of the tests' own authority.
-pub fn certificate(name: &str) -> PathBuf {
+pub(crate) fn certificate(name: &str) -> PathBuf {
     work().join("certs").join(name)
 }
 
 /// The labelled corpus of genuine logs, if it is beside the project (`TOWLINE_CORPUS` or `../shared/corpus`).
 /// Tests over the whole corpus are skipped without it, and say so.
-pub fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let folder = std::env::var_os("TOWLINE_CORPUS")
         .map_or_else(|| project().join("../shared/corpus"), PathBuf::from);
     if folder.join("score.py").exists() {
@@ -45,12 +45,12 @@ pub fn corpus() -> Option<PathBuf> {
 }
 
 /// A TCP port of 127.0.0.1 that was free a moment ago.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound").port()
 }
 
 /// Waits until `ready` is true, looking every 20 ms. Panics with `what` when `patience` is over.
-pub fn wait_until(what: &str, patience: Duration, mut ready: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, patience: Duration, mut ready: impl FnMut() -> bool) {
     let start = Instant::now();
     while !ready() {
         assert!(start.elapsed() < patience, "waited {patience:?} in vain: {what}");

@@ -55,31 +55,31 @@ fn wait_for_port(what: &str, port: u16, log: &Path) {
 
 /// One syslog message as a receiver understood it.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub(crate) struct Received {
     /// The whole message, byte for byte as it came out of the frame.
-    pub raw: String,
+    pub(crate) raw: String,
     /// Its MSG part.
-    pub message: String,
+    pub(crate) message: String,
     /// APP-NAME.
-    pub app_name: String,
+    pub(crate) app_name: String,
 }
 
 /// A syslog server that writes what it receives as JSON lines.
-pub struct SyslogServer {
+pub(crate) struct SyslogServer {
     process: Option<Guarded>,
     command: String,
     log: PathBuf,
     out: PathBuf,
     keys: [&'static str; 3],
     /// RFC 5425, mutual TLS: the client must be `shipper.test`.
-    pub tls_port: u16,
+    pub(crate) tls_port: u16,
     /// RFC 6587 octet counting.
-    pub tcp_port: u16,
+    pub(crate) tcp_port: u16,
 }
 
 impl SyslogServer {
     /// rsyslog with its default limit of 8 KiB for a message.
-    pub fn rsyslog(folder: &Path) -> Self {
+    pub(crate) fn rsyslog(folder: &Path) -> Self {
         let folder = folder.join("rsyslog");
         fs::create_dir_all(&folder).expect("folder");
         let (tls_port, tcp_port) = (free_port(), free_port());
@@ -107,7 +107,7 @@ input(type="imtcp" address="127.0.0.1" port="{tcp_port}" ruleset="all" StreamDri
     }
 
     /// syslog-ng.
-    pub fn syslog_ng(folder: &Path) -> Self {
+    pub(crate) fn syslog_ng(folder: &Path) -> Self {
         let folder = folder.join("syslog-ng");
         fs::create_dir_all(&folder).expect("folder");
         let (tls_port, tcp_port) = (free_port(), free_port());
@@ -153,23 +153,23 @@ log {{ source(s_tls); source(s_tcp); destination(d_out); }};
     }
 
     /// Starts it (again).
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.process = Some(Guarded::start(&self.command, &self.log));
         wait_for_port(&self.command, self.tls_port, &self.log);
     }
 
     /// Stops it; what it received stays.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.process = None;
     }
 
     /// How many messages it has written.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         fs::read(&self.out).map_or(0, |out| out.iter().filter(|byte| **byte == b'\n').count())
     }
 
     /// All that it received so far.
-    pub fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         let Ok(file) = fs::File::open(&self.out) else { return Vec::new() };
         let [raw, message, app] = self.keys;
         let text = |value: &Value, key| value[key].as_str().unwrap_or_default().to_owned();
@@ -191,7 +191,7 @@ log {{ source(s_tls); source(s_tcp); destination(d_out); }};
 }
 
 /// A real OpenSearch node, one for all tests of this process.
-pub struct OpenSearch {
+pub(crate) struct OpenSearch {
     _process: Guarded,
     _folder: tempfile::TempDir,
     port: u16,
@@ -199,7 +199,7 @@ pub struct OpenSearch {
 
 impl OpenSearch {
     /// The node; started by the first test that asks.
-    pub fn node() -> &'static Self {
+    pub(crate) fn node() -> &'static Self {
         static NODE: OnceLock<OpenSearch> = OnceLock::new();
         NODE.get_or_init(Self::start)
     }
@@ -224,12 +224,12 @@ impl OpenSearch {
     }
 
     /// Its base URL.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// One HTTP request; status and answer.
-    pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let body = body.map(Value::to_string).unwrap_or_default();
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
             return (0, Value::Null);
@@ -248,7 +248,7 @@ impl OpenSearch {
     }
 
     /// Lays the index template of a data stream out, as an admin would, and refuses one that is not strict.
-    pub fn prepare(&self, stream: &str) {
+    pub(crate) fn prepare(&self, stream: &str) {
         let library = towline::map::Library::shipped().expect("shipped mappings");
         let mut template = towline::encode::assets::index_template(library.tables(), stream);
         template["template"]["settings"]["index"]["number_of_replicas"] = 0.into();
@@ -258,13 +258,13 @@ impl OpenSearch {
     }
 
     /// Number of documents in a data stream, after a refresh.
-    pub fn count(&self, stream: &str) -> u64 {
+    pub(crate) fn count(&self, stream: &str) -> u64 {
         self.call("POST", &format!("/{stream}/_refresh"), None);
         self.call("GET", &format!("/{stream}/_count"), None).1["count"].as_u64().unwrap_or(0)
     }
 
     /// All documents of a data stream.
-    pub fn documents(&self, stream: &str) -> Vec<Value> {
+    pub(crate) fn documents(&self, stream: &str) -> Vec<Value> {
         self.call("POST", &format!("/{stream}/_refresh"), None);
         let (mut documents, mut after) = (Vec::new(), None::<Value>);
         loop {

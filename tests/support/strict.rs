@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 /// A message of RFC 5424, taken apart.
 #[derive(Debug)]
-pub struct Message<'a> {
+pub(crate) struct Message<'a> {
     /// 0–191.
-    pub priority: u8,
+    pub(crate) priority: u8,
     /// TIMESTAMP.
-    pub timestamp: &'a str,
+    pub(crate) timestamp: &'a str,
     /// APP-NAME.
-    pub app_name: &'a str,
+    pub(crate) app_name: &'a str,
     /// SD-ID → PARAM-NAME → value, unescaped.
-    pub data: BTreeMap<&'a str, BTreeMap<&'a str, String>>,
+    pub(crate) data: BTreeMap<&'a str, BTreeMap<&'a str, String>>,
     /// MSG.
-    pub message: &'a str,
+    pub(crate) message: &'a str,
 }
 
 fn check(condition: bool, what: &str) -> Result<(), String> {
@@ -30,7 +30,7 @@ fn header_field<'a>(text: &mut &'a str, what: &str, longest: usize) -> Result<&'
 }
 
 /// RFC 5424 section 6, without any tolerance.
-pub fn rfc5424(message: &str) -> Result<Message<'_>, String> {
+pub(crate) fn rfc5424(message: &str) -> Result<Message<'_>, String> {
     let rest = message.strip_prefix('<').ok_or("no PRI")?;
     let (priority, rest) = rest.split_once('>').ok_or("PRI has no end")?;
     check(priority == "0" || !priority.starts_with('0'), "leading zero in PRI")?;
@@ -98,15 +98,15 @@ fn structured_data(mut rest: &str) -> Result<(Data<'_>, &str), String> {
 
 /// A CEF message, taken apart.
 #[derive(Debug)]
-pub struct Cef {
+pub(crate) struct Cef {
     /// The seven header fields, unescaped; the first is the version.
-    pub header: Vec<String>,
+    pub(crate) header: Vec<String>,
     /// Extension key → value, unescaped.
-    pub extension: BTreeMap<String, String>,
+    pub(crate) extension: BTreeMap<String, String>,
 }
 
 /// CEF as its standard describes it, without any tolerance.
-pub fn cef(message: &str) -> Result<Cef, String> {
+pub(crate) fn cef(message: &str) -> Result<Cef, String> {
     let mut rest = message.strip_prefix("CEF:").ok_or("no CEF: prefix")?;
     let mut header = Vec::new();
     while header.len() < 7 {
@@ -168,7 +168,7 @@ pub fn cef(message: &str) -> Result<Cef, String> {
 }
 
 /// Characters that guard must have escaped.
-pub fn is_hostile(c: char) -> bool {
+pub(crate) fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

@@ -80,8 +80,10 @@ impl Running {
 
     /// Stops in order.
     async fn stop(self) -> (Shelf, Mark) {
-        let _ = self.stop.send(Some(Instant::now() + Duration::from_secs(5)));
+        let begun = Instant::now();
+        let _ = self.stop.send(Some(begun + Duration::from_secs(10)));
         let mark = within("the courier stops", self.done).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(8), "it waited for the deadline");
         (self.shelf, mark)
     }
 
