@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use clap::{Args, ValueEnum};
@@ -16,6 +17,7 @@ use crate::{
     guard::{Guard, Mode, Privacy, Shippable},
     map::{Library, Mapping, Origin, Scratch},
     parse::{Clock, Cut, Layout, Record, detect},
+    session::{Limits, Memory, Rules},
     spool::Sequence,
     tail::{FileId, Flush},
 };
@@ -91,6 +93,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let layout = layout(&mapping, &arguments.layout, &input.buffer)?;
     let clock = Clock::new(zone(arguments)?, modified, arguments.year);
     let refine = Refine::new(&library, &mapping, &arguments.privacy)?;
+    let memory = memory(&mapping)?;
     let mut run = Run {
         mapping: &mapping,
         layout,
@@ -99,6 +102,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         format: arguments.format,
         path: &arguments.file,
         read: modified,
+        memory,
         scratch: Scratch::new(),
         event: Event::new(KindId(0), EventId::default(), Time(0)),
         unrecognised: Unrecognised::default(),
@@ -172,7 +176,15 @@ fn layout<'m>(mapping: &'m Mapping, name: &str, bytes: &[u8]) -> Result<&'m Layo
     })
 }
 
-/// What happens to an event behind its mapping.
+/// What is known of the connections of the file's program.
+fn memory(mapping: &Mapping) -> Result<Option<Memory>, Failure> {
+    let rules = mapping.session.as_ref().map(|spec| Rules::new(spec, &mapping.tables)).transpose();
+    let rules =
+        rules.map_err(|error| Failure::new(Exit::Configuration, format!("{}: {error}", mapping.name)))?;
+    Ok(rules.map(|rules| Memory::new(Arc::new(rules), Limits::default())))
+}
+
+/// What happens to an event behind its mapping and memory.
 struct Refine {
     guard: Guard,
     privacy: Privacy,
@@ -240,6 +252,7 @@ struct Run<'r> {
     format: Format,
     path: &'r Path,
     read: Time,
+    memory: Option<Memory>,
     scratch: Scratch,
     event: Event<Raw>,
     unrecognised: Unrecognised,
@@ -310,6 +323,9 @@ impl Run<'_> {
             clock: self.clock,
         };
         self.mapping.map(record, &origin, &mut self.scratch, &mut self.event);
+        if let Some(memory) = &mut self.memory {
+            memory.apply(origin.file, origin.source, origin.offset, &mut self.event);
+        }
         let said = self.event.text_of(field::MESSAGE).unwrap_or_default();
         self.unrecognised.count(self.event.recognised, said);
         let raw =
