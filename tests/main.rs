@@ -6,6 +6,7 @@
 //! | `tidy` | the house rules: direction of imports, no product in the code, nothing of the corpus in a mapping |
 //! | `corpus` | the mappings against the labelled corpus (skipped loudly where the corpus is missing) |
 //! | `delivery` | every event of the corpus exactly once at rsyslog, syslog-ng and OpenSearch |
+//! | `dry_run` | `towline map` prints what would be shipped |
 //! | `crash` | SIGKILL, absent and refusing receivers: nothing lost, nothing twice |
 //!
 //! Receivers are real (`support/receivers.rs`); `cargo xtask test` installs them and runs everything.
@@ -14,5 +15,6 @@ mod config_errors;
 mod corpus;
 mod crash;
 mod delivery;
+mod dry_run;
 mod support;
 mod tidy;

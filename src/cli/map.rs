@@ -179,8 +179,8 @@ fn layout<'m>(mapping: &'m Mapping, name: &str, bytes: &[u8]) -> Result<&'m Layo
 /// What is known of the connections of the file's program.
 fn memory(mapping: &Mapping) -> Result<Option<Memory>, Failure> {
     let rules = mapping.session.as_ref().map(|spec| Rules::new(spec, &mapping.tables)).transpose();
-    let rules =
-        rules.map_err(|error| Failure::new(Exit::Configuration, format!("{}: {error}", mapping.name)))?;
+    let rules = rules
+        .map_err(|error| Failure::new(Exit::Configuration, format!("{}: {error}", mapping.name)))?;
     Ok(rules.map(|rules| Memory::new(Arc::new(rules), Limits::default())))
 }
 
