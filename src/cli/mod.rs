@@ -3,6 +3,7 @@
 #[macro_use]
 mod exit;
 mod check;
+mod dry_run;
 mod log;
 mod map;
 mod run;
@@ -29,10 +30,11 @@ use crate::{
 #[command(name = "towline", version, verbatim_doc_comment, after_help = exit_codes!())]
 #[command(after_long_help = concat!(
 "Examples:
-  towline check                           is the configuration right, and what will be done?
-  towline check --connect                 ... and do the destinations answer?
-  towline run                             do it, until SIGTERM
-  towline status                          how far is it?
+  towline map --source NAME FILE    what becomes of this log? Nothing is sent or written
+  towline check                     is the configuration right, and what will be done?
+  towline check --connect           ... and do the destinations answer?
+  towline run                       do it, until SIGTERM
+  towline status                    how far is it?
 
 ", exit_codes!()))]
 pub struct Arguments {

@@ -7,9 +7,11 @@ use crate::agent;
 
 /// Read the sources and ship their events until SIGTERM or SIGINT.
 ///
-/// Everything is checked first; with an error nothing is read or sent. Stopping is in order: what was read is on disk,
-/// what is in hand is sent as far as the deadline allows, the rest goes on at the next start. Runs in the foreground.
+/// Everything is checked first; with an error nothing is read or sent. Stopping is in order: what was
+/// read is on disk, what is in hand is sent as far as the deadline allows, the rest goes on at the
+/// next start. Runs in the foreground.
 #[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Arguments {}
 
 pub(super) fn run(global: &Global, _: &Arguments) -> Result<Exit, Failure> {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     deliver::Secret,
-    guard::{self, Mode},
+    guard::Mode,
     problem,
     spool::{self, Durability, WhenFull},
 };
@@ -22,6 +22,8 @@ const STATE: &str = "/var/lib/towline";
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 const MAPPINGS_FOLDER: &str = "/etc/towline/mappings";
 const PROFILE: &str = "standard";
+/// What `guard` takes as a key for pseudonyms.
+const KEY_BYTES_MIN: usize = 16;
 const SPOOL_BYTES_MAX: u64 = 1 << 30;
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// A spool has room for at least so many segments: the oldest goes only as a whole.
@@ -96,8 +98,8 @@ pub(super) fn privacy(
 
 /// A key that can be guessed makes pseudonyms that can be undone.
 fn check_length(section: &Section<'_>, key: Option<&Secret>, needed: bool) {
-    if needed && key.is_some_and(|key| key.reveal().len() < guard::KEY_BYTES_MIN) {
-        let wrong = Wrong::new(format!("the key is shorter than {} bytes", guard::KEY_BYTES_MIN));
+    if needed && key.is_some_and(|key| key.reveal().len() < KEY_BYTES_MIN) {
+        let wrong = Wrong::new(format!("the key is shorter than {} bytes", KEY_BYTES_MIN));
         section
             .sheet
             .error(section.place_of("key"), wrong.hint("make one: `openssl rand -hex 32`"));

@@ -180,13 +180,6 @@ pub struct KnownProfile {
     pub needs_key: bool,
 }
 
-impl Known {
-    /// A mapping's name to show in an example.
-    fn example(&self) -> &str {
-        self.mappings.first().map_or("…", |mapping| &mapping.name)
-    }
-}
-
 /// Reads and checks a configuration.
 ///
 /// # Errors
@@ -305,10 +298,7 @@ fn whole_file(
     let sources: Vec<_> = read.collect();
     source::warn_when_read_twice(sheet, &sources);
     if none && !root.is_misspelt("source") {
-        let hint = format!(
-            "add `[source.chat]` with `mapping = \"{}\"` and `files = […]`",
-            known.example()
-        );
+        let hint = "add `[source.chat]` with `mapping = \"…\"` and `files = […]`";
         sheet.error_at_end(Wrong::new("there is no source").hint(hint));
     }
     let privacy = general::privacy(&mut root, known, environment);

@@ -30,7 +30,7 @@ pub(super) fn source(
     }
     let mapping = section.take("mapping", |value| mapping(&value::text(value)?, known));
     if !section.has("mapping") {
-        section.missing("mapping", &format!("for example `mapping = \"{}\"`", known.example()));
+        section.missing("mapping", "the name of the program's mapping: `mapping = \"…\"`");
     }
     let files = section.list("files", value::file_glob);
     if !section.has("files") {

@@ -133,8 +133,8 @@ fn near_unit<'u>(
 /// A size as it can be written in the configuration: `64MiB`.
 #[must_use]
 pub fn show_size(bytes: u64) -> String {
-    let units = SIZES.iter().rev().filter(|(name, _)| name.contains('i') || *name == "B");
-    let unit = units.clone().find(|(_, unit)| bytes != 0 && bytes.is_multiple_of(*unit));
+    let whole = SIZES.iter().filter(|(_, unit)| bytes != 0 && bytes.is_multiple_of(*unit));
+    let unit = whole.max_by_key(|(_, unit)| unit);
     unit.map_or_else(|| "0B".to_owned(), |(name, unit)| format!("{}{name}", bytes / unit))
 }
 
@@ -186,7 +186,9 @@ pub(super) fn kinds(
     catalogue: &[String],
 ) -> Result<(String, Vec<String>), Wrong> {
     let pattern = text(value)?;
-    let wrong = |error: globset::Error| Wrong::new(format!("not a glob: {}", error.kind()));
+    let wrong = |error: globset::Error| {
+        Wrong::new(format!("not a glob: {}", error.kind())).hint("for example `xmpp.*`")
+    };
     let glob = Glob::new(&pattern).map_err(wrong)?.compile_matcher();
     let matching: Vec<_> = catalogue.iter().filter(|kind| glob.is_match(kind)).cloned().collect();
     if catalogue.is_empty() {
@@ -304,4 +306,23 @@ pub(super) fn name(name: &str) -> Result<(), Wrong> {
     }
     Err(Wrong::new(format!("`{name}` is not possible as a name"))
         .hint("letters, digits, `-` and `_`, at most 64 of them"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_shown_as_they_can_be_written() {
+        let sizes = [0, 1, 1023, 1024, 1536, 100_000_000, 1 << 30, u64::MAX];
+        let shown = sizes.map(show_size);
+        assert_eq!(shown[..7], ["0B", "1B", "1023B", "1KiB", "1536B", "100MB", "1GiB"]);
+        for (size, shown) in sizes.iter().zip(&shown) {
+            let value = DeValue::String(shown.as_str().into());
+            assert_eq!(super::size(0..=u64::MAX)(&value).as_ref(), Ok(size));
+        }
+        let shown =
+            [0, 1, 1500, 60_000, 5_400_000].map(|millis| show_time(Duration::from_millis(millis)));
+        assert_eq!(shown, ["0ms", "1ms", "1500ms", "1m", "90m"]);
+    }
 }

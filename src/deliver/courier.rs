@@ -17,15 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{Notify, watch},
-    time::{sleep, sleep_until},
-};
-use tracing::{debug, error, info, warn};
-
 use super::{
     Settings,
-    desk::{Desk, Size},
+    desk::{Desk, Size, aside},
     feed::{Feed, Mark},
     filter::Filter,
     parcel::{Parcel, Sent},
@@ -34,8 +28,13 @@ use super::{
     retry::Retry,
     status::Status,
     stock::Stock,
-    trouble::{Pace, Trouble},
+    tell::Teller,
+    trouble::Trouble,
     window::{Rewind, Tally, Window},
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::{sleep, sleep_until},
 };
 
 use crate::{
@@ -45,15 +44,12 @@ use crate::{
 
 /// A mark is written down at most this often, and at the end.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
-/// The same trouble is told in the log at most this often.
-const TELL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// `None`: go on. `Some(deadline)`: finish what is in hand, and be done by then.
 pub type Stop = watch::Receiver<Option<Instant>>;
 
 /// Serves one destination.
 pub struct Courier {
-    name: String,
     port: Port,
     limit: Duration,
     retry: Retry,
@@ -64,7 +60,7 @@ pub struct Courier {
     /// The parcel on its way, and the one after it.
     hand: Option<Parcel>,
     ahead: Option<Parcel>,
-    status: Arc<Status>,
+    teller: Teller,
     /// Woken when the spool has something new.
     wake: Arc<Notify>,
     stop: Stop,
@@ -73,7 +69,6 @@ pub struct Courier {
     saved_at: Instant,
     /// There are new dead letters: the mark has to pass them before they could be written twice.
     urgent: bool,
-    told: Option<(Instant, String)>,
 }
 
 /// What the agent gives a courier.
@@ -137,8 +132,10 @@ impl Courier {
             events_max: settings.batch_events_max.max(1),
             bytes_max: settings.batch_bytes_max.max(1),
         };
+        let status = Arc::new(Status::default());
+        status.saved(mark);
+        status.at(mark, None);
         Ok(Self {
-            name: settings.name.clone(),
             port,
             limit: settings.timeout,
             retry: Retry::new(settings.retry_min, settings.retry_max),
@@ -147,26 +144,23 @@ impl Courier {
             desk: Some(Box::new(Desk::new(feed, filter, render, size, rewind))),
             hand: None,
             ahead: None,
-            status: Arc::default(),
+            teller: Teller::new(&settings.name, status),
             wake,
             stop,
             saved: mark,
             saved_at: Instant::now(),
             urgent: false,
-            told: None,
         })
     }
 
     /// What this courier tells of itself.
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
-        self.status.clone()
+        self.teller.status.clone()
     }
 
     /// Serves until told to stop. Returns how far it came.
     pub async fn run(mut self) -> Mark {
-        self.status.at(self.mark(), None);
-        self.status.saved(self.saved);
         while self.stop.borrow().is_none() {
             match self.turn().await {
                 Ok(()) => {}
@@ -228,7 +222,10 @@ impl Courier {
         let desk = self.desk.take();
         let ahead = async {
             match desk {
-                Some(desk) if look_ahead => on_a_thread(desk, |desk| desk.prepare()).await,
+                Some(desk) if look_ahead => match aside(desk, Desk::prepare).await {
+                    Some((desk, ahead)) => (Some(desk), ahead),
+                    None => (None, Ok(None)),
+                },
                 desk => (desk, Ok(None)),
             }
         };
@@ -244,8 +241,7 @@ impl Courier {
         match ahead {
             Ok(Some(parcel)) => self.ahead = Some(parcel),
             Ok(None) => {}
-            // It will come again, and then there is nothing else to do but to tell it.
-            Err(trouble) => debug!(destination = self.name, trouble, "reading ahead failed"),
+            Err(trouble) => self.teller.later(&trouble),
         }
         sent.ok_or_else(|| {
             self.port.abandon();
@@ -259,7 +255,7 @@ impl Courier {
             Ok(bytes) => {
                 let tally = self.window.acknowledge(bytes, Instant::now());
                 self.tally.add(tally);
-                self.status.at(self.mark(), self.port.peer());
+                self.teller.status.at(self.mark(), self.port.peer());
                 if tally.shipped > 0 && self.port.proven() {
                     self.well();
                 }
@@ -288,12 +284,12 @@ impl Courier {
         self.ahead = None;
         let rewind = self.window.broke(in_hand);
         if rewind.from < rewind.replay {
-            self.status.replayed();
+            self.teller.status.replayed();
         }
         if let Some(desk) = &mut self.desk {
             desk.rewind(rewind);
         }
-        self.status.at(self.mark(), None);
+        self.teller.status.at(self.mark(), None);
         self.pause(trouble).await
     }
 
@@ -316,7 +312,7 @@ impl Courier {
 
     async fn pause(&mut self, trouble: Trouble) -> Result<(), End> {
         let pause = self.retry.pause(trouble.pace);
-        self.tell(&trouble, pause);
+        self.teller.trouble(&trouble, self.retry.tries(), pause);
         if self.stop.borrow().is_some() {
             return Err(End::Stop);
         }
@@ -329,38 +325,9 @@ impl Courier {
         }
     }
 
-    fn tell(&mut self, trouble: &Trouble, pause: Duration) {
-        if trouble.pace == Pace::Now {
-            debug!(destination = self.name, "{trouble}");
-            return;
-        }
-        self.status.trouble(trouble, pause);
-        let told = self.told.as_ref().is_some_and(|(at, what)| {
-            at.elapsed() < TELL_INTERVAL && (*what == trouble.what || trouble.pace == Pace::Soon)
-        });
-        if told {
-            return;
-        }
-        let (name, tries) = (&self.name, self.retry.tries());
-        match trouble.pace {
-            Pace::Slow => {
-                error!(
-                    destination = name,
-                    tries, "{trouble}; nothing is lost, trying again in {pause:.1?}"
-                );
-            }
-            _ => warn!(destination = name, tries, "{trouble}; trying again in {pause:.1?}"),
-        }
-        self.told = Some((Instant::now(), trouble.what.clone()));
-    }
-
     fn well(&mut self) {
-        if self.retry.tries() > 0 {
-            info!(destination = self.name, peer = self.port.peer(), "delivering again");
-        }
-        self.told = None;
+        self.teller.well(self.retry.tries(), self.port.peer());
         self.retry.succeeded();
-        self.status.well();
     }
 
     async fn prepare(&mut self) -> Result<Option<Parcel>, End> {
@@ -376,16 +343,7 @@ impl Courier {
         if parcel.refused.is_empty() {
             return Ok(());
         }
-        for refused in &parcel.refused {
-            self.status.dead_letter(&refused.reason);
-        }
-        let (count, first) = (parcel.refused.len(), &parcel.refused[0].reason);
-        warn!(
-            destination = self.name,
-            count,
-            reason = first,
-            "the receiver refuses events for good"
-        );
+        self.teller.refused(&parcel.refused);
         let mut refused = parcel.take_refused();
         loop {
             let (parcel_back, done) = self
@@ -424,11 +382,11 @@ impl Courier {
         match self.at_desk(move |desk| desk.save(&mark)).await? {
             Ok(()) => {
                 self.saved = mark;
-                self.status.saved(mark);
+                self.teller.status.saved(mark);
             }
             Err(trouble) => {
                 let what = format!("how far delivery is could not be written down: {trouble}");
-                self.tell(&Trouble::grow(what), SAVE_INTERVAL);
+                self.teller.trouble(&Trouble::grow(what), 1, SAVE_INTERVAL);
             }
         }
         Ok(())
@@ -440,7 +398,7 @@ impl Courier {
         work: impl FnOnce(&mut Desk) -> T + Send + 'static,
     ) -> Result<T, End> {
         let Some(desk) = self.desk.take() else { return Err(End::Stop) };
-        let (desk, done) = spawn(desk, work).await.ok_or(End::Stop)?;
+        let (desk, done) = aside(desk, work).await.ok_or(End::Stop)?;
         self.desk = Some(desk);
         Ok(done)
     }
@@ -464,7 +422,7 @@ impl Courier {
         let mark = self.mark();
         // The end of the loop: whatever is left undone is done by the next run.
         let _ = self.save(mark).await;
-        self.status.at(mark, None);
+        self.teller.status.at(mark, None);
         mark
     }
 }
@@ -478,27 +436,5 @@ async fn passed(mut stop: Stop) {
             None if stop.changed().await.is_err() => return std::future::pending().await,
             None => {}
         }
-    }
-}
-
-/// `None` when the runtime is stopping, or the work panicked.
-async fn spawn<T: Send + 'static>(
-    mut desk: Box<Desk>,
-    work: impl FnOnce(&mut Desk) -> T + Send + 'static,
-) -> Option<(Box<Desk>, T)> {
-    let done = tokio::task::spawn_blocking(move || {
-        let done = work(&mut desk);
-        (desk, done)
-    });
-    done.await.ok()
-}
-
-async fn on_a_thread(
-    desk: Box<Desk>,
-    work: impl FnOnce(&mut Desk) -> Result<Option<Parcel>, String> + Send + 'static,
-) -> (Option<Box<Desk>>, Result<Option<Parcel>, String>) {
-    match spawn(desk, work).await {
-        Some((desk, done)) => (Some(desk), done),
-        None => (None, Err("the runtime is stopping".into())),
     }
 }

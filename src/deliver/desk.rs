@@ -155,3 +155,24 @@ impl Desk {
         self.feed.save(mark)
     }
 }
+
+/// Lets a desk work on a thread that may wait for a disk. `None` when the runtime is stopping, or, which is a mistake
+/// of ours, the work panicked: then the courier ends, and what it held is sent again by the next run.
+pub(crate) async fn aside<T: Send + 'static>(
+    mut desk: Box<Desk>,
+    work: impl FnOnce(&mut Desk) -> T + Send + 'static,
+) -> Option<(Box<Desk>, T)> {
+    let done = tokio::task::spawn_blocking(move || {
+        let done = work(&mut desk);
+        (desk, done)
+    });
+    match done.await {
+        Ok(done) => Some(done),
+        Err(failed) => {
+            if failed.is_panic() {
+                error!("a courier ends because of a mistake in the program: {failed}");
+            }
+            None
+        }
+    }
+}

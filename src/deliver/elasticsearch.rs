@@ -31,7 +31,7 @@ pub(crate) struct Sender {
     client: Client,
     path: String,
     gzip: bool,
-    /// Bytes in a request as configured, and what the server has shown to take.
+    /// Bytes in a request: as configured, or less where the server has said 413; and what it takes just now.
     bytes_max: usize,
     bytes_now: usize,
     proven: bool,
@@ -165,7 +165,12 @@ impl Sender {
                 self.name(),
                 said()
             ))),
-            413 => self.split(parcel, count, status, "the request is too large".into()),
+            413 => {
+                if count > 1 {
+                    self.bytes_max = (bytes(&parcel.items[..count]) / 8 * 7).max(1);
+                }
+                self.split(parcel, count, status, "the request is too large".into())
+            }
             // The server understood nothing of the request: some event in it may be the cause.
             400 => self.split(parcel, count, status, said()),
             408 | 429 | 500.. => {
@@ -255,8 +260,7 @@ impl Sender {
 
     /// Halves what goes into a request, from what the last one held.
     fn smaller(&mut self, parcel: &Parcel, count: usize) {
-        let sent: usize = parcel.items[..count].iter().map(|i| i.end - i.start).sum();
-        self.bytes_now = (sent / 2).max(1);
+        self.bytes_now = (bytes(&parcel.items[..count]) / 2).max(1);
     }
 
     /// Gives back, step by step, what was taken away.
@@ -305,6 +309,10 @@ impl Left {
         };
         Step::Pause(Trouble { what, pace })
     }
+}
+
+fn bytes(items: &[Item]) -> usize {
+    items.iter().map(|item| item.end - item.start).sum()
 }
 
 /// Neighbouring items as one range each, so that a whole parcel is one slice.

@@ -21,6 +21,7 @@ mod retry;
 pub mod status;
 pub mod stock;
 mod syslog;
+mod tell;
 mod tls;
 mod udp;
 pub mod window;

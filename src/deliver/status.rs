@@ -13,10 +13,9 @@ use crate::event::Time;
 pub struct View {
     /// Where the connection leads, if there is one.
     pub peer: Option<String>,
-    /// How far it is.
+    /// How far it is. `mark.safe` alone is as it is on disk: what it has passed may be released, also if the agent is
+    /// killed right then and comes back to what the disk says.
     pub mark: Mark,
-    /// How far it is on disk: what `saved.safe` has passed may be released, and nothing else.
-    pub saved: Mark,
     /// What went wrong last, and when; kept after things went well again.
     pub trouble: Option<(Time, String)>,
     /// It waits this long before it tries again, because of `trouble`.
@@ -42,7 +41,7 @@ impl Status {
 
     pub(crate) fn at(&self, mark: Mark, peer: Option<String>) {
         let mut view = self.lock();
-        view.mark = mark;
+        view.mark = Mark { safe: view.mark.safe, ..mark };
         if peer.is_some() {
             view.waiting = None;
         }
@@ -50,7 +49,7 @@ impl Status {
     }
 
     pub(crate) fn saved(&self, mark: Mark) {
-        self.lock().saved = mark;
+        self.lock().mark.safe = mark.safe;
     }
 
     pub(crate) fn well(&self) {

@@ -140,7 +140,7 @@ impl Sender {
     }
 
     /// Ends the connection in order. True when the receiver ended its side too, which says that it has read
-    /// everything.
+    /// everything that this connection carried.
     pub(crate) async fn close(&mut self, deadline: tokio::time::Instant) -> bool {
         let Some(mut line) = self.line.take() else { return true };
         let closing = async {

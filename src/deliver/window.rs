@@ -174,12 +174,15 @@ impl Window {
         Rewind { from: self.safe, counted: self.acked, replay }
     }
 
-    /// The connection ended in order: both sides closed, nothing was left unread. Nothing is in doubt any more.
+    /// The connection ended in order: both sides closed, nothing was left unread. What it carried is not in doubt any
+    /// more; what an earlier connection carried, and this one did not repeat, still is.
     pub(crate) fn ended(&mut self) {
+        if let Some(last) = self.settled.checked_sub(1).and_then(|last| self.entries.get(last)) {
+            self.safe = self.safe.max(last.next);
+        }
         self.entries.clear();
         self.settled = 0;
         self.written = 0;
-        self.safe = self.acked;
     }
 
     /// Whether something was written that has no evidence yet.
@@ -268,6 +271,21 @@ mod tests {
         assert_eq!(window.safe(), Sequence(1));
         window.ended();
         assert_eq!(window.safe(), Sequence(2));
+    }
+
+    #[test]
+    fn an_end_in_order_settles_only_what_that_connection_carried() {
+        let now = Instant::now();
+        let mut window = Window::new(Doubt::Window, Sequence(1), Sequence(1));
+        window.sent(Sequence(101), shipped(100), 10_000, now);
+        window.acknowledge(10_000, now);
+        window.broke(None);
+        window.ended();
+        assert_eq!((window.safe(), window.acked()), (Sequence(1), Sequence(101)));
+        window.sent(Sequence(51), Tally::default(), 5_000, now);
+        window.acknowledge(5_000, now);
+        window.ended();
+        assert_eq!((window.safe(), window.acked()), (Sequence(51), Sequence(101)));
     }
 
     #[test]

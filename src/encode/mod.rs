@@ -53,9 +53,9 @@ pub struct Agent {
 #[derive(Debug)]
 pub enum Encoder {
     /// Elastic Common Schema, one JSON object an event.
-    Ecs(Ecs),
+    Ecs(Box<Ecs>),
     /// ArcSight Common Event Format, one line an event.
-    Cef(Cef),
+    Cef(Box<Cef>),
 }
 
 impl Encoder {

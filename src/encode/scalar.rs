@@ -68,13 +68,22 @@ pub(crate) fn ip(out: &mut Vec<u8>, ip: IpAddr) {
     }
 }
 
+const HEX: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut n = 0;
+    while n < 256 {
+        pairs[n] = [DIGITS[n >> 4], DIGITS[n & 15]];
+        n += 1;
+    }
+    pairs
+};
+
 /// Lower case hexadecimal.
 pub(crate) fn hex(out: &mut Vec<u8>, bytes: &[u8; 16]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0_u8; 32];
     for (two, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        two[0] = DIGITS[usize::from(byte >> 4)];
-        two[1] = DIGITS[usize::from(byte & 15)];
+        two.copy_from_slice(&HEX[usize::from(*byte)]);
     }
     out.extend_from_slice(&text);
 }
@@ -82,31 +91,33 @@ pub(crate) fn hex(out: &mut Vec<u8>, bytes: &[u8; 16]) {
 /// A point in time taken apart, proleptic Gregorian, UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Civil {
-    pub(crate) year: u64,
-    pub(crate) month: u64,
-    pub(crate) day: u64,
-    pub(crate) second_of_day: u64,
-    pub(crate) nanosecond: u64,
+    pub(crate) year: u32,
+    pub(crate) month: u32,
+    pub(crate) day: u32,
+    pub(crate) second_of_day: u32,
+    pub(crate) nanosecond: u32,
 }
 
 impl Civil {
-    /// Every [`Time`] lies in the years 1677 to 2262.
+    /// Every [`Time`] lies in the years 1677 to 2262, so that days and years fit into 32 bits.
     pub(crate) fn of(time: Time) -> Self {
+        /// Days from 1600-03-01, the beginning of an era of 400 years, to 1970-01-01.
+        const EPOCH: i64 = 135_080;
         let seconds = time.seconds();
-        // Howard Hinnant's `civil_from_days`: eras of 400 years that begin on March 1.
-        let z = seconds.div_euclid(86_400) + 719_468;
-        let (era, day_of_era) = (z.div_euclid(146_097), z.rem_euclid(146_097).unsigned_abs());
+        let days = (seconds.div_euclid(86_400) + EPOCH) as u32;
+        // Howard Hinnant's `civil_from_days`: years begin on March 1.
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
         let year_of_era =
             (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let from_march = (5 * day_of_year + 2) / 153;
         let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
         Self {
-            year: era.unsigned_abs() * 400 + year_of_era + u64::from(month <= 2),
+            year: 1_600 + era * 400 + year_of_era + u32::from(month <= 2),
             month,
             day: day_of_year - (153 * from_march + 2) / 5 + 1,
-            second_of_day: seconds.rem_euclid(86_400).unsigned_abs(),
-            nanosecond: time.0.rem_euclid(1_000_000_000).unsigned_abs(),
+            second_of_day: seconds.rem_euclid(86_400) as u32,
+            nanosecond: time.0.rem_euclid(1_000_000_000) as u32,
         }
     }
 }
@@ -115,7 +126,7 @@ impl Civil {
 pub(crate) fn rfc3339(out: &mut Vec<u8>, time: Time, fraction_max: usize) {
     let civil = Civil::of(time);
     let mut text = *b"0000-00-00T00:00:00.000000000Z";
-    let mut put = |at: usize, n: u64| text[at..at + 2].copy_from_slice(&pair(n));
+    let mut put = |at: usize, n: u32| text[at..at + 2].copy_from_slice(&pair(n.into()));
     put(0, civil.year / 100);
     put(2, civil.year);
     put(5, civil.month);
@@ -128,7 +139,13 @@ pub(crate) fn rfc3339(out: &mut Vec<u8>, time: Time, fraction_max: usize) {
     put(24, civil.nanosecond / 1_000);
     put(26, civil.nanosecond / 10);
     text[28] = b'0' + (civil.nanosecond % 10) as u8;
-    let mut end = 20 + fraction_max.min(9);
+    // Most logs have milliseconds, many whole seconds.
+    let digits = match civil.nanosecond {
+        0 => 0,
+        n if n % 1_000_000 == 0 => 3,
+        _ => 9,
+    };
+    let mut end = 20 + fraction_max.min(digits);
     while text[end - 1] == b'0' && end > 20 {
         end -= 1;
     }

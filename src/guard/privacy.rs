@@ -207,6 +207,7 @@ impl Privacy {
                 continue;
             }
             let new = if recognised {
+                let title = (field.id == field::MESSAGE).then_some(title);
                 self.without_bodies(text, span, fields, title)
             } else {
                 match self.unrecognised {
@@ -227,13 +228,14 @@ impl Privacy {
         changed
     }
 
-    /// Free text of a recognised event, if it has to change.
+    /// Free text of a recognised event, if it has to change. With a `title`, it is where a body is expected to stand, and
+    /// the title takes its place if the body is not found.
     fn without_bodies(
         &self,
         text: &str,
         span: Span,
         fields: &[Field],
-        title: &str,
+        title: Option<&str>,
     ) -> Option<String> {
         let value = slice(text, span);
         let mut runs = Vec::new();
@@ -245,12 +247,12 @@ impl Privacy {
             let before = runs.len();
             self.find_hidden(text, span, field.id, hidden, &mut runs);
             let is_cut = || is_cut(text, fields, &self.tables.field(field.id).name);
-            match runs[before..].iter().map(|(run, _)| run.start).min() {
-                None if self.is_body(field.id) && matters(slice(text, hidden)) => {
+            match (runs[before..].iter().map(|(run, _)| run.start).min(), title) {
+                (None, Some(title)) if self.is_body(field.id) && matters(slice(text, hidden)) => {
                     return Some(title.to_owned());
                 }
                 // Only the beginning of a value that was cut is known: all behind it may be the rest.
-                Some(start) if is_cut() => {
+                (Some(start), _) if is_cut() => {
                     runs.truncate(before);
                     runs.push((
                         start..value.len(),

@@ -199,10 +199,8 @@ pub(crate) fn close_of(text: &[u8], at: usize) -> usize {
 /// The value that begins at `at`: a quoted string, a binary, something in brackets, or a bare word.
 pub(crate) fn value_at(text: &[u8], at: usize, in_query: bool) -> Option<Range<usize>> {
     let first = *text.get(at)?;
-    if first == b'"' || first == b'\'' || first == b'\\' {
-        if let Some(inside) = quoted_at(text, at) {
-            return Some(inside);
-        }
+    if let Some(inside) = quoted_at(text, at) {
+        return Some(inside);
     }
     if text[at..].starts_with(b"<<") {
         return binary_at(text, at);

@@ -1,6 +1,6 @@
 //! Whole events through the guard.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
 
@@ -58,8 +58,12 @@ fn event(fields: &[(FieldId, &[u8])]) -> Event<Raw> {
     event
 }
 
+/// The guards of all modes, made once.
 fn clean(mode: Mode, event: Event<Raw>) -> Event<Clean> {
-    Guard::new(mode, tables()).clean(event)
+    static GUARDS: OnceLock<[Guard; 3]> = OnceLock::new();
+    let modes = [Mode::Escape, Mode::Strip, Mode::Reject];
+    let guards = GUARDS.get_or_init(|| modes.map(|mode| Guard::new(mode, tables())));
+    guards[modes.iter().position(|known| *known == mode).unwrap()].clean(event)
 }
 
 /// All text fields, as `name=value`.
@@ -215,8 +219,13 @@ fn a_body_that_is_stored_apart_is_found_in_the_message() {
 
 #[test]
 fn a_message_whose_body_is_not_found_gives_way_to_the_title() {
-    let raw = event(&[(field::MESSAGE, br#"got "say \"hi\"" from bob"#), (BODY, br#"say "hi""#)]);
-    assert_eq!(shown(&ship("standard", raw))[0], "message=Message received");
+    let raw = event(&[
+        (field::MESSAGE, br#"got "say \"hi\"" from bob"#),
+        (BODY, br#"say "hi""#),
+        (field::ERROR_MESSAGE, b"OK"),
+    ]);
+    let shipped = shown(&ship("standard", raw));
+    assert_eq!([&shipped[0], &shipped[2]], ["message=Message received", "error.message=OK"]);
     let long = "secret words ".repeat(200);
     let message = format!("got {long} from bob");
     let raw = event(&[(field::MESSAGE, message.as_bytes()), (SUBJECT, long.as_bytes())]);
@@ -287,7 +296,7 @@ fn every_shipped_profile_can_be_used() {
 
 /// The shipped profiles with all that is in them, made once.
 fn profiles() -> &'static [Privacy] {
-    static PROFILES: std::sync::OnceLock<Vec<Privacy>> = std::sync::OnceLock::new();
+    static PROFILES: OnceLock<Vec<Privacy>> = OnceLock::new();
     PROFILES.get_or_init(|| {
         ["full", "standard", "pseudonymous", "strict"]
             .map(|name| Privacy::new(&profile(name), tables(), Some(&[7; 32])).unwrap())

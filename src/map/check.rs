@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::{
     Library, Mapping, Origin, Scratch,
+    example::Example,
     read::Located,
-    source::{BindingSpec, Example, SourceSpec},
+    source::{BindingSpec, SourceSpec},
     tree::{Layer, Place},
 };
 use crate::{

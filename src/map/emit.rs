@@ -2,7 +2,8 @@
 
 use super::{
     coerce::{self, Constant, Fit, fit, write_scalar},
-    engine::{Mapping, Origin, TAG_NO_TIME, TAG_UNCOERCED, unescape},
+    engine::{Mapping, Origin, TAG_NO_TIME, TAG_UNCOERCED},
+    fill::unescape,
     jid::{Jid, JidPart},
 };
 use crate::{

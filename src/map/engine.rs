@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use super::{
-    SessionSpec,
+    Scratch, SessionSpec,
     coerce::{Constant, write_scalar},
-    compile::{ADDRESSES, Dispatch},
-    dispatch::{Candidates, Rank},
-    emit::{Emit, From, Seen},
-    jid::Jid,
+    dispatch::Rank,
+    fill::identity,
+    index::Dispatch,
     names::{FastMap, NameId, Names},
-    rules::{self, Alternative, Binding, Check, Copying, KindRule, Lookup, Target},
+    rules::{Alternative, Binding, Copying, KindRule, Lookup},
+    view::View,
 };
 use crate::{
-    event::{Event, EventId, FieldId, KindId, Raw, Tables, Time, field},
-    parse::{Captured, Clock, Layout, Record, Scalar, Slice, template},
+    event::{Event, FieldId, KindId, Raw, Tables, Time},
+    parse::{Clock, Layout, Record, Scalar, Slice},
     tail::FileId,
 };
 
@@ -22,9 +22,6 @@ use crate::{
 pub(crate) const TAG_NO_TIME: &str = "no-time-in-log";
 /// Tag of events with values that did not fit their field.
 pub(crate) const TAG_UNCOERCED: &str = "uncoerced";
-
-/// Buffers that grow beyond this for one record are given back.
-const BUFFER_BYTES_KEPT: usize = 64 * 1024;
 
 /// A source mapping ready for use.
 #[derive(Clone, Debug)]
@@ -81,180 +78,6 @@ pub struct Origin<'a> {
     pub clock: &'a Clock,
 }
 
-/// Buffers that are reused from record to record. One serves any number of mappings, one after the other.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    /// Per name: the record in which it was seen last, and the part.
-    parts: Vec<(u32, u16)>,
-    /// Per part of the record: its name, where the mapping knows it.
-    names: Vec<Option<NameId>>,
-    recall: Recall,
-    epoch: u32,
-    pub(crate) seen: Seen,
-    candidates: Candidates,
-    /// Captures of the alternative that matched, and of the one that is being tried.
-    captured: Vec<Captured>,
-    trial: Vec<Captured>,
-    text: Vec<u8>,
-    identity: Vec<u8>,
-    /// Which alternative matched the last record.
-    matched: Option<Rank>,
-    /// How many alternatives were tried for the last record.
-    tried: usize,
-}
-
-/// Names of the last record's parts. Records of one layout have the same names at the same places, and comparing
-/// costs less than hashing.
-#[derive(Debug, Default)]
-struct Recall {
-    /// [`Mapping::serial`] of the mapping that gave the ids.
-    serial: u64,
-    names: Vec<(Vec<u8>, Option<NameId>)>,
-}
-
-impl Recall {
-    /// Longer names are not remembered.
-    const NAME_BYTES_MAX: usize = 64;
-
-    fn find(&mut self, at: usize, name: &[u8], names: &Names) -> Option<NameId> {
-        if let Some((known, id)) = self.names.get(at)
-            && known == name
-        {
-            return *id;
-        }
-        let id = names.find(name);
-        if at == self.names.len() {
-            self.names.push((Vec::new(), None));
-        }
-        if let Some((known, known_id)) =
-            self.names.get_mut(at).filter(|_| name.len() <= Self::NAME_BYTES_MAX)
-        {
-            known.clear();
-            known.extend_from_slice(name);
-            *known_id = id;
-        }
-        id
-    }
-}
-
-impl Scratch {
-    /// Empty buffers.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// What mapping the last record cost: bytes of it that dispatch looked at, and bindings that were tried.
-    #[must_use]
-    pub fn cost(&self) -> (usize, usize) {
-        (self.candidates.touched, self.tried)
-    }
-
-    fn begin(&mut self, names: usize) {
-        self.epoch = self.epoch.wrapping_add(1);
-        if self.epoch == 0 {
-            self.parts.fill((0, 0));
-            self.epoch = 1;
-        }
-        if self.parts.len() < names {
-            self.parts.resize(names, (0, 0));
-        }
-        self.candidates.begin();
-        self.captured.clear();
-        self.matched = None;
-        self.tried = 0;
-        for buffer in [&mut self.text, &mut self.identity] {
-            buffer.clear();
-            buffer.shrink_to(BUFFER_BYTES_KEPT);
-        }
-    }
-
-    fn part(&self, name: NameId) -> Option<usize> {
-        let (epoch, part) = self.parts[usize::from(name.0)];
-        (epoch == self.epoch).then_some(usize::from(part))
-    }
-}
-
-/// A record whose parts have been found, for the look-ups of one mapping.
-struct View<'v, 'l> {
-    record: &'v Record<'l>,
-    parts: &'v [(u32, u16)],
-    epoch: u32,
-    /// The message, of which captures are slices.
-    message: Option<Slice>,
-}
-
-/// A value that was looked up.
-#[derive(Clone, Copy)]
-struct Found<'v> {
-    scalar: Scalar,
-    text: &'v [u8],
-    /// The text has backslash escapes.
-    escaped: bool,
-}
-
-impl<'v> View<'v, '_> {
-    fn name(&self, name: NameId) -> Option<Scalar> {
-        let (epoch, part) = *self.parts.get(usize::from(name.0))?;
-        if epoch != self.epoch {
-            return None;
-        }
-        Some(self.record.parts().get(usize::from(part))?.value).filter(|v| *v != Scalar::Null)
-    }
-
-    fn of(&self, scalar: Scalar) -> Found<'v> {
-        let text = match scalar {
-            Scalar::Text(slice) => self.record.text(slice),
-            _ => &[],
-        };
-        Found { scalar, text, escaped: false }
-    }
-
-    fn captured(&self, captured: Captured) -> Option<Found<'v>> {
-        let scalar = match captured.value {
-            Scalar::Text(slice) => Scalar::Text(slice.within(self.message?)),
-            other => other,
-        };
-        Some(Found { escaped: captured.escaped, ..self.of(scalar) })
-    }
-
-    fn origin(&self, origin: rules::Origin, captured: &[Captured]) -> Option<Found<'v>> {
-        match origin {
-            rules::Origin::Name(name) => self.name(name).map(|scalar| self.of(scalar)),
-            rules::Origin::Capture(slot) => {
-                self.captured(*captured.iter().find(|captured| captured.slot == slot)?)
-            }
-        }
-    }
-
-    /// A value by its name. An empty text counts as not there.
-    fn find(&self, lookup: &Lookup, captured: &[Captured]) -> Option<Found<'v>> {
-        let whole = lookup.whole.and_then(|origin| self.origin(origin, captured));
-        let filled =
-            |found: &Found<'_>| !matches!(found.scalar, Scalar::Text(_)) || !found.text.is_empty();
-        if let Some(found) = whole.filter(filled) {
-            return Some(found);
-        }
-        let (origin, part) = lookup.part?;
-        let found = self.origin(origin, captured)?;
-        let text = Jid::split(found.text).part(part);
-        (!text.is_empty()).then_some(Found { text, ..found })
-    }
-
-    fn holds(&self, check: &Check, captured: &[Captured], buffer: &mut Vec<u8>) -> bool {
-        let found = self.find(&check.lookup, captured);
-        let text = found.map(|found| match found.scalar {
-            Scalar::Text(_) => found.text,
-            scalar => {
-                buffer.clear();
-                write_scalar(scalar, buffer);
-                buffer.as_slice()
-            }
-        });
-        check.test.holds(text)
-    }
-}
-
 impl Mapping {
     /// The meaning of one record. Always yields an event: an unrecognised one if no binding fits.
     pub fn map(
@@ -284,8 +107,7 @@ impl Mapping {
     /// All bindings that match a record, in the order in which they are tried: `map` takes the first.
     #[must_use]
     pub fn matching(&self, record: &Record<'_>, clock: &Clock, scratch: &mut Scratch) -> Vec<&str> {
-        scratch.begin(self.names.len());
-        self.find_parts(record, scratch);
+        scratch.begin(self.serial, &self.names, record);
         self.gather(record, scratch, None);
         let ranks = std::mem::take(&mut scratch.candidates.ranks);
         let mut matching: Vec<&str> = Vec::new();
@@ -302,25 +124,7 @@ impl Mapping {
         self.bindings.get(self.alternatives.get(rank? as usize)?.binding)
     }
 
-    /// Notes for each name that the mapping knows which part has it; the first of several.
-    fn find_parts(&self, record: &Record<'_>, scratch: &mut Scratch) {
-        let Scratch { parts, names, recall, epoch, .. } = scratch;
-        if recall.serial != self.serial {
-            *recall = Recall { serial: self.serial, names: Vec::new() };
-        }
-        names.clear();
-        for (at, part) in record.parts().iter().enumerate() {
-            let name = recall.find(at, record.name_bytes(part), &self.names);
-            names.push(name);
-            let Some(name) = name else { continue };
-            let slot = &mut parts[usize::from(name.0)];
-            if slot.0 != *epoch {
-                *slot = (*epoch, u16::try_from(at).unwrap_or(u16::MAX));
-            }
-        }
-    }
-
-    fn message(&self, record: &Record<'_>, scratch: &Scratch) -> Option<Slice> {
+    pub(super) fn message(&self, record: &Record<'_>, scratch: &Scratch) -> Option<Slice> {
         match record.parts().get(scratch.part(self.message)?)?.value {
             Scalar::Text(slice) => Some(slice),
             _ => None,
@@ -334,8 +138,7 @@ impl Mapping {
         clock: &Clock,
         scratch: &mut Scratch,
     ) -> Option<KindId> {
-        scratch.begin(self.names.len());
-        self.find_parts(record, scratch);
+        scratch.begin(self.serial, &self.names, record);
         let dispatch = &self.dispatch;
         let mut best: Option<(Rank, KindId)> = None;
         for (stage, least) in [dispatch.trie.least, dispatch.anywhere.least, dispatch.exact.least]
@@ -443,108 +246,4 @@ impl Mapping {
             }
         }
     }
-
-    /// Fills an event's fields, the ones that go before others first.
-    fn fill(
-        &self,
-        record: &Record<'_>,
-        origin: &Origin<'_>,
-        scratch: &mut Scratch,
-        event: &mut Event<Raw>,
-    ) {
-        let message = self.message(record, scratch);
-        let view = View { record, parts: &scratch.parts, epoch: scratch.epoch, message };
-        let captured = scratch.captured.as_slice();
-        let mut emit = Emit::new(self, origin, event, &mut scratch.seen, &mut scratch.text);
-        if let Some(alternative) =
-            scratch.matched.and_then(|rank| self.alternatives.get(rank as usize))
-        {
-            emit.begin(From::Capture);
-            for one in captured {
-                let Some(found) = view.captured(*one) else { continue };
-                match alternative.targets.get(usize::from(one.slot)) {
-                    Some(Target::Field(id)) => {
-                        emit.put(*id, found.scalar, found.text, found.escaped)
-                    }
-                    Some(Target::Time) => emit.time(found.scalar, found.text),
-                    Some(Target::Nothing) | None => {}
-                }
-            }
-            emit.begin(From::Binding);
-            copy(&mut emit, &alternative.from, &view, captured);
-            emit.begin(From::BindingConstant);
-            let binding = &self.bindings[alternative.binding];
-            binding.constants.iter().for_each(|(id, constant)| emit.constant(*id, constant));
-        }
-        emit.begin(From::Source);
-        copy(&mut emit, &self.from, &view, captured);
-        emit.begin(From::Part);
-        self.pass(&mut emit, &view, &scratch.names);
-        emit.begin(From::SourceConstant);
-        self.constants.iter().for_each(|(id, constant)| emit.constant(*id, constant));
-        emit.begin(From::Derived);
-        self.connection(&mut emit, &view);
-        emit.addresses(&ADDRESSES);
-        emit.finish(record.line());
-    }
-
-    /// Parts of the record that are fields by name.
-    fn pass(&self, emit: &mut Emit<'_>, view: &View<'_, '_>, names: &[Option<NameId>]) {
-        for (part, name) in view.record.parts().iter().zip(names) {
-            let Some(name) = *name else { continue };
-            let found = view.of(part.value);
-            if let Some(id) = self.passing.get(usize::from(name.0)).copied().flatten() {
-                emit.put(id, found.scalar, found.text, false);
-            } else if name == self.timestamp {
-                emit.time(found.scalar, found.text);
-            }
-        }
-    }
-
-    /// Copies the connection's id into its field, where it is one.
-    fn connection(&self, emit: &mut Emit<'_>, view: &View<'_, '_>) {
-        let (Some((id, lookup)), Some(session)) = (&self.connection, &self.session) else { return };
-        if *id == Some(field::CONNECTION_ID) {
-            return;
-        }
-        let Some(found) = view.find(lookup, &[]) else { return };
-        let is_one = |text: &[u8]| {
-            session.matching.is_empty()
-                || session.matching.iter().any(|glob| super::glob::matches(glob.as_bytes(), text))
-        };
-        if is_one(found.text) {
-            emit.put(field::CONNECTION_ID, found.scalar, found.text, false);
-        }
-    }
-}
-
-fn copy(emit: &mut Emit<'_>, from: &[Copying], view: &View<'_, '_>, captured: &[Captured]) {
-    for one in from {
-        if let Some(found) = one.lookups.iter().find_map(|lookup| view.find(lookup, captured)) {
-            emit.put(one.field, found.scalar, found.text, found.escaped);
-        }
-    }
-}
-
-/// [`EventId`]: the same for the same line of the same place, whenever it is read.
-fn identity(origin: &Origin<'_>, line: &[u8], buffer: &mut Vec<u8>) -> EventId {
-    /// Number of the event among those of the same record. A record makes one.
-    const ORDINAL: u32 = 0;
-    buffer.clear();
-    buffer.extend_from_slice(origin.agent_id);
-    buffer.extend_from_slice(&origin.file.0);
-    buffer.extend_from_slice(&origin.generation.to_le_bytes());
-    buffer.extend_from_slice(&origin.offset.to_le_bytes());
-    buffer.extend_from_slice(&ORDINAL.to_le_bytes());
-    buffer.extend_from_slice(line);
-    let hash = blake3::hash(buffer);
-    let mut id = [0; 16];
-    id.copy_from_slice(&hash.as_bytes()[..16]);
-    EventId(id)
-}
-
-/// Resolves the backslash escapes of a quoted run.
-pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) {
-    out.clear();
-    template::unescape(text, out);
 }

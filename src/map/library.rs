@@ -24,7 +24,7 @@ use super::{
 use crate::{
     event::{FieldId, Tables},
     parse::LayoutSpec,
-    problem::{Problem, suggest},
+    problem::{Problem, nearest},
 };
 
 /// Largest mapping file.
@@ -133,13 +133,34 @@ impl Library {
         let Some(table) = self.merged.get(&format!("sources/{name}.toml")) else {
             let message = format!("there is no source mapping `{name}`");
             let problem = Problem::of_file(Path::new("mappings/sources"), message);
-            return Err(vec![problem.maybe_hint(suggest(name, self.sources()))]);
+            let near = nearest(name, self.sources()).map(|near| format!("did you mean `{near}`? "));
+            let all = self.sources().collect::<Vec<_>>().join(" ");
+            return Err(vec![
+                problem.hint(format!("{}there are: {all}", near.unwrap_or_default())),
+            ]);
         };
         let known = Known { tables: &self.tables, layouts: &self.layouts };
-        match source::source(&mut reader, name, table, &known) {
+        let spec = source::source(&mut reader, name, table, &known);
+        if !reader.problems.is_empty() {
+            reader.problems.extend(self.overrides_nothing(name));
+        }
+        match spec {
             Some(spec) => reader.finish(spec),
             None => Err(reader.problems),
         }
+    }
+
+    /// What is probably meant where a user's file that is wrong has no shipped one to be laid over.
+    fn overrides_nothing(&self, name: &str) -> Option<Problem> {
+        let path = format!("sources/{name}.toml");
+        let files = || self.files.iter().filter(|file| file.name == path);
+        let own = files().next()?;
+        if files().any(|file| file.layer == Layer::Shipped) {
+            return None;
+        }
+        let near = nearest(name, self.sources().filter(|other| *other != name))?;
+        let message = format!("source `{name}` overrides nothing, and is not complete");
+        Some(Problem::of_file(&own.path, message).hint(format!("did you mean `{near}.toml`?")))
     }
 
     /// A source, compiled.

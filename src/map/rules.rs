@@ -60,6 +60,8 @@ pub(crate) enum KindRule {
 #[derive(Clone, Debug)]
 pub(crate) struct Copying {
     pub(crate) field: FieldId,
+    /// The field takes several values.
+    pub(crate) array: bool,
     pub(crate) lookups: Vec<Lookup>,
 }
 

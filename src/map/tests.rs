@@ -54,9 +54,9 @@ fn map(mapping: &Mapping, line: &[u8]) -> String {
     let mut text = if event.recognised { kind.clone() } else { format!("({kind})") };
     for field in &event.fields {
         let name = mapping.tables.field(field.id).name.as_str();
-        if !["event.dataset", "log.file.path", "log.offset", "message"].contains(&name)
-            && !(name == "tags" && event.show(field.value) == "no-time-in-log")
-        {
+        let usual = ["event.dataset", "log.file.path", "log.offset", "message"].contains(&name);
+        let no_time = name == "tags" && event.show(field.value) == "no-time-in-log";
+        if !usual && !no_time {
             write!(text, " {name}={}", event.show(field.value)).unwrap();
         }
     }
@@ -102,7 +102,7 @@ fn a_line_becomes_a_typed_event() {
 fn json_copies_coerces_and_keeps_misfits_aside() {
     let text = format!(
         "{JSON}[from]\n'tox.friend.number' = ['friend', 'tox.friend']\n'tox.peer.public_key' = 'pk'\n\
-         'user.name' = 'jid.local'\n'process.pid' = 'pid'\n[binding.a]\nkind = 'tox.{{event|type}}'\nwhen = {{ event = true }}\n\
+         'user.name' = 'jid.local'\n'process.pid' = 'pid'\n'host.ip' = 'ips'\n[binding.a]\nkind = 'tox.{{event|type}}'\nwhen = {{ event = true }}\n\
          [binding.b]\nkind = 'tox.{{event|type}}'\nwhen = {{ type = true }}\n"
     );
     let mapping = mapping(&text);
@@ -112,6 +112,8 @@ fn json_copies_coerces_and_keeps_misfits_aside() {
     );
     expect_test::expect!["tox.bootstrap user.name=romeo towline.uncoerced=process.pid=many source.ip=198.51.100.1 tags=uncoerced"]
         .assert_eq(&map(r#"{"type":"bootstrap","jid":"romeo@x","pid":"many","source":{"ip":"198.51.100.1"}}"#));
+    expect_test::expect!["tox.bootstrap host.ip=198.51.100.1 host.ip=2001:db8::1"]
+        .assert_eq(&map(r#"{"event":"bootstrap","ips":["198.51.100.1","2001:db8::1"]}"#));
     expect_test::expect!["(tox.unrecognised) tox.friend.number=3"]
         .assert_eq(&map(r#"{"event":"no such kind","tox":{"friend":3}}"#));
 }

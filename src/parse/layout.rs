@@ -98,7 +98,11 @@ impl Layout {
         let mut names = Names::new(&spec.rename, &spec.require);
         let mut lines = Vec::new();
         for (index, pattern) in spec.line.iter().enumerate() {
-            let template = template("line", index, pattern)?;
+            let template = Template::compile(pattern).map_err(|error| LayoutError::Template {
+                key: "line",
+                index,
+                error,
+            })?;
             lines.push(Line::new(template, &mut names));
         }
         let formats = if spec.time.is_empty() { &["auto".to_owned()][..] } else { &spec.time };
@@ -168,15 +172,19 @@ impl Line {
     }
 }
 
-fn template(key: &'static str, index: usize, pattern: &str) -> Result<Template, LayoutError> {
-    Template::compile(pattern).map_err(|error| LayoutError::Template { key, index, error })
+fn prefix(pattern: &str) -> Result<Template, LayoutError> {
+    Template::compile_prefix(pattern).map_err(|error| LayoutError::Template {
+        key: "start",
+        index: 0,
+        error,
+    })
 }
 
 fn start(spec: &LayoutSpec, lines: &[Line]) -> Result<Start, LayoutError> {
     Ok(match &spec.start {
         StartRule::Every => Start::Every,
-        StartRule::Begins(pattern) => Start::Begins(template("start", 0, pattern)?),
-        StartRule::Continues(pattern) => Start::Continues(template("start", 0, pattern)?),
+        StartRule::Begins(pattern) => Start::Begins(prefix(pattern)?),
+        StartRule::Continues(pattern) => Start::Continues(prefix(pattern)?),
         StartRule::Usual if spec.format == Format::Json => Start::Every,
         StartRule::Header | StartRule::Usual if spec.syslog => Start::Syslog,
         StartRule::Header | StartRule::Usual if lines.iter().any(|line| line.head == 0) => {

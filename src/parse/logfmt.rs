@@ -76,7 +76,7 @@ impl Separator {
 
 fn next(run: &[u8], at: usize) -> Option<(Pair, Separator)> {
     let key = key(run, at)?;
-    let start = key.end + 1;
+    let mut start = key.end + 1;
     if run.get(start) == Some(&b'"') {
         let closed = closing(run, start + 1, true).map(|end| (end, true));
         if let Some((end, escapes)) =
@@ -87,6 +87,8 @@ fn next(run: &[u8], at: usize) -> Option<(Pair, Separator)> {
             let separator = separator(run, end + 1)?;
             return Some((Pair { key, value, escaped }, separator));
         }
+        // Nobody closed it: the line was torn.
+        start += 1;
     }
     let mut from = start;
     while let Some(space) = memchr::memchr2(b' ', b'\t', &run[from..]) {
@@ -180,7 +182,8 @@ mod tests {
         check("m=\"he said \"no\" twice\" n=1", &[("m", "he said \"no\" twice"), ("n", "1")]);
         check("m=\"\\\" n=1", &[("m", "\\"), ("n", "1")]);
         check(r#"m="a \" b=2" n=1"#, &[("m", r#"a \" b=2"#), ("n", "1")]);
-        check("m=\"never closed n=1", &[("m", "\"never closed"), ("n", "1")]);
+        check("m=\"never closed n=1", &[("m", "never closed"), ("n", "1")]);
+        check("m=\"", &[("m", "")]);
     }
 
     #[test]

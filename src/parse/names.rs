@@ -175,21 +175,31 @@ impl Names {
         }
     }
 
-    /// What a written name is called here.
+    /// What is known of a written name.
     #[inline]
-    pub(crate) fn resolve(&self, record: &mut Record<'_>, written: Slice) -> Resolved {
-        let name = record.text(written);
+    pub(crate) fn look_up(&self, name: &[u8]) -> LookUp {
         let hash = hash(name);
-        let (known, required) = match self.find(name, hash) {
-            Some(entry) => (entry.known, entry.required),
-            None => (None, 0),
-        };
+        match self.find(name, hash) {
+            Some(entry) => LookUp { known: entry.known, required: entry.required, hash },
+            None => LookUp { known: None, required: 0, hash },
+        }
+    }
+
+    /// Whether a name that is not known may still be renamed.
+    #[inline]
+    pub(crate) fn renames_subtrees(&self) -> bool {
+        !self.prefixes.is_empty()
+    }
+
+    /// What a written name is called here.
+    pub(crate) fn resolve(&self, record: &mut Record<'_>, written: Slice) -> Resolved {
+        let LookUp { known, required, hash } = self.look_up(record.text(written));
         match known {
             Some(id) => Resolved { name: Name::Known(id), required, hash },
-            None if self.prefixes.is_empty() => {
-                Resolved { name: Name::Text(written), required, hash }
+            None if self.renames_subtrees() => {
+                Resolved { required, ..self.in_subtree(record, written, hash) }
             }
-            None => Resolved { required, ..self.in_subtree(record, written, hash) },
+            None => Resolved { name: Name::Text(written), required, hash },
         }
     }
 
@@ -200,8 +210,7 @@ impl Names {
         let Some(Replacement { from, to }) = prefix else {
             return found(Name::Text(written), own_hash);
         };
-        let start = written.start + u32::try_from(from.len()).unwrap_or(0);
-        let rest = Slice { start, ..written };
+        let rest = written.skip(from.len());
         if rest.is_empty() {
             return found(Name::Text(written), own_hash);
         }
@@ -213,6 +222,15 @@ impl Names {
             _ => found(Name::Text(renamed), hash),
         }
     }
+}
+
+/// What the table says of a name as it is written.
+pub(crate) struct LookUp {
+    pub(crate) known: Option<u16>,
+    /// The bit of a required name.
+    pub(crate) required: u32,
+    /// The hash of the name, for filters.
+    pub(crate) hash: u64,
 }
 
 /// What became of a written name.

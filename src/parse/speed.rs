@@ -1,5 +1,7 @@
 //! Measurements, run by hand: `cargo test --release --lib parse::speed -- --ignored --nocapture`.
 
+#![expect(clippy::print_stdout, reason = "the figures are the result")]
+
 use std::{hint::black_box, time::Instant};
 
 use super::{Captured, Clock, Layout, LayoutSpec, Record, Template, TimeFormat};
@@ -40,7 +42,6 @@ fn layout(toml: &str) -> Layout {
 
 #[test]
 #[ignore = "a measurement"]
-#[expect(clippy::print_stdout, reason = "its result")]
 fn speed() {
     println!("JSON line of {} bytes, text line of {} bytes", JSON.len(), LINE.len());
     let utc = clock("UTC");

@@ -17,6 +17,8 @@ const SEVERITIES: [&str; 8] =
 const PARAMETERS_MAX: usize = 200;
 /// Longest host name (RFC 5424), and longest tag we believe in.
 const NAME_MAX: usize = 255;
+/// Longest record that is looked at for an open value; it is looked at for each line that may belong to it.
+const OPEN_BYTES_MAX: usize = 64 << 10;
 
 /// The formats that times of headers have.
 #[derive(Clone, Debug)]
@@ -53,6 +55,23 @@ impl Header {
     /// Whether a line says who wrote it, too. Other formats that begin with a time and a word do not.
     pub(crate) fn is_sure(&self, line: &[u8]) -> bool {
         self.read(line).is_some_and(|fields| fields.rfc5424 || !fields.process.is_empty())
+    }
+
+    /// Whether a record ends inside a quoted value of its structured data: what follows, even if it looks like a
+    /// header, is that value's. Longer records are not looked at.
+    pub(crate) fn is_open(&self, record: &[u8]) -> bool {
+        let start = match self.read(record) {
+            Some(fields) if fields.rfc5424 && record.len() <= OPEN_BYTES_MAX => fields.end,
+            _ => return false,
+        };
+        let mut at = start;
+        while record.get(at) == Some(&b'[') {
+            match skip_element(record, at) {
+                Ok(end) => at = end,
+                Err(open) => return open,
+            }
+        }
+        false
     }
 
     /// Adds the header's parts and says where the message begins. `None`, and nothing added, if there is no header.
@@ -107,7 +126,8 @@ impl Header {
         }
         let old = line.get(at).is_some_and(u8::is_ascii_alphabetic);
         let format = if old { &self.rfc3164 } else { &self.rfc3339 };
-        let (time, used) = format.read(line.get(at..)?)?;
+        let mut time = time::Fields::default();
+        let used = format.read(line.get(at..)?, &mut time)?;
         at += used;
         if line.get(at) != Some(&b' ') {
             return None;
@@ -125,9 +145,10 @@ impl Header {
         };
         let time = next()?;
         let (host, process, pid, msgid) = (next()?, next()?, next()?, next()?);
-        let written = line.get(time.start as usize..time.end as usize)?;
-        let time = match self.rfc3339.read(written) {
-            Some((time, used)) if used == written.len() => Some(time),
+        let written = line.get(time.range())?;
+        let mut fields = time::Fields::default();
+        let time = match self.rfc3339.read(written, &mut fields) {
+            Some(used) if used == written.len() => Some(fields),
             None if written == b"-" => None,
             _ => return None,
         };
@@ -255,6 +276,25 @@ fn element(record: &mut Record<'_>, names: &Names, start: usize) -> Option<usize
         at = end + 1;
     }
     None
+}
+
+/// Goes over `[id name="value" …]`: behind it, or whether it ends inside a value (otherwise it is malformed).
+fn skip_element(text: &[u8], start: usize) -> Result<usize, bool> {
+    let malformed = || false;
+    let mut at = start + 1 + name(&text[start + 1..]).ok_or_else(malformed)?;
+    loop {
+        match text.get(at) {
+            Some(b']') => return Ok(at + 1),
+            Some(b' ') => at += 1,
+            _ => return Err(false),
+        }
+        at += name(text.get(at..).unwrap_or_default()).ok_or_else(malformed)?;
+        if !text.get(at..).is_some_and(|rest| rest.starts_with(b"=\"")) {
+            return Err(false);
+        }
+        at += 2;
+        at = value(text, at).ok_or(true)?.0 + 1;
+    }
 }
 
 /// Length of an SD-NAME (RFC 5424 allows 32 bytes; writers do not count).

@@ -227,23 +227,24 @@ impl TimeFormat {
     /// The time at the beginning of the text, and how many bytes it took.
     #[must_use]
     pub fn parse(&self, text: &[u8], clock: &Clock) -> Option<(Time, usize)> {
-        let (fields, used) = self.read(text)?;
+        let mut fields = Fields::default();
+        let used = self.read(text, &mut fields)?;
         Some((fields.time(clock)?, used))
     }
 
     /// How many bytes of the text look like this format; cheap, asks no time zone.
     #[must_use]
     pub fn scan(&self, text: &[u8]) -> Option<usize> {
-        self.read(text).map(|(_, used)| used)
+        self.read(text, &mut Fields::default())
     }
 
-    pub(super) fn read(&self, text: &[u8]) -> Option<(Fields, usize)> {
-        let mut fields = Fields::default();
+    /// Reads the time at the beginning of the text; how many bytes it took.
+    pub(super) fn read(&self, text: &[u8], fields: &mut Fields) -> Option<usize> {
         let mut rest = text;
         for item in &self.items {
-            rest = read_item(item, rest, &mut fields)?;
+            rest = read_item(item, rest, fields)?;
         }
-        fields.plausible().then_some((fields, text.len() - rest.len()))
+        fields.plausible().then_some(text.len() - rest.len())
     }
 }
 

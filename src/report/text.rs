@@ -194,7 +194,8 @@ mod tests {
 
             destination search: not connected, nothing to send
               0 read + 0 generated = 0 shipped + 0 pending + 0 dead + 0 dropped + 0 lost
-        "#]].assert_eq(&status.to_string());
+        "#]]
+        .assert_eq(&status.to_string());
         let open = Balance { shipped: 5, ..balance };
         expect_test::expect!["10 read + 1 generated = 5 shipped + 1 pending + 1 dead + 3 dropped (filter 3) + 0 lost  (does not close: 11 taken, 10 accounted for)"].assert_eq(&open.to_string());
     }

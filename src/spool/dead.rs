@@ -77,6 +77,8 @@ pub struct DeadLetters {
     keep: Keep,
     file: Arc<dyn DiskFile>,
     bytes: u64,
+    /// A failed write may have left something behind the whole lines.
+    dirty: bool,
     /// When its first letter was put in.
     began: Option<Time>,
     line: Vec<u8>,
@@ -99,7 +101,7 @@ impl DeadLetters {
         disk.sync_folder(folder).map_err(Error::io("sync", folder))?;
         let began = first_time(&*file).map_err(Error::io("read", &path))?;
         let folder = folder.to_owned();
-        Ok(Self { disk, folder, stem, keep, file, bytes, began, line: Vec::new() })
+        Ok(Self { disk, folder, stem, keep, file, bytes, dirty: false, began, line: Vec::new() })
     }
 
     /// Puts letters away; returns when they are on the disk. After an error none of them is.
@@ -108,16 +110,17 @@ impl DeadLetters {
         letters.iter().for_each(|letter| write_line(&mut self.line, letter, now));
         self.tidy(now)?;
         let path = self.path();
+        if self.dirty {
+            self.file.truncate(self.bytes).map_err(Error::io("cut", &path))?;
+        }
+        self.dirty = true;
         let written = append_all(&*self.file, &self.line)
             .map_err(Error::io("write", &path))
             .and_then(|()| self.file.sync().map_err(Error::io("sync", &path)));
-        match written {
-            Ok(()) => {
-                self.bytes += self.line.len() as u64;
-                self.began.get_or_insert(now);
-            }
-            // What cannot be cut now is cut by the next opening, or read twice: better than half a line before a whole one.
-            Err(_) => self.file.truncate(self.bytes).map_err(Error::io("cut", &path))?,
+        if written.is_ok() {
+            self.dirty = false;
+            self.bytes += self.line.len() as u64;
+            self.began.get_or_insert(now);
         }
         written
     }
@@ -130,7 +133,7 @@ impl DeadLetters {
     pub fn tidy(&mut self, now: Time) -> Result<(), Error> {
         let large = self.bytes + self.line.len() as u64 > self.keep.bytes_max / 4;
         let old = self.began.is_some_and(|began| age(began, now) > self.keep.age_max / 4);
-        if self.bytes > 0 && (large || old) {
+        if self.bytes > 0 && !self.dirty && (large || old) {
             let path = self.path();
             let full = self.folder.join(format!("{}.{:020}.jsonl", self.stem, now.0.max(0)));
             match self.disk.rename(&path, &full) {

@@ -3,7 +3,7 @@
 //! ```text
 //!  0 length  u32   bytes of payload after these 40
 //!  4 crc     u32   CRC32C of the payload as stored
-//!  8 flags   u16   1 snapshot · 2 lz4 · 4 more · 0x100 sealed · 0x200 leaves (the last two: kept for later)
+//!  8 flags   u16   1 snapshot · 2 lz4 · 4 more · 8 continues · 0x100 sealed · 0x200 leaves (the last two: kept for later)
 //! 10 zero    u16
 //! 12 events  u32   how many
 //! 16 first   u64   sequence of the first; without events: of the next one to come
@@ -16,7 +16,7 @@
 //! damaged header lets the next frame be found: any 40 bytes that check are one. The salt makes a frame of
 //! another segment, left on the disk by an earlier file, no frame here.
 //!
-//! Frames of one append belong together: all but the last have `more`. Recovery keeps all of them or none.
+//! Frames of one append belong together: all but the last have `more`, all but the first `continues`. Recovery keeps all of them or none.
 
 use super::{
     bytes::{Bytes, Damage},
@@ -32,7 +32,7 @@ pub(crate) const HEADER_BYTES: usize = 40;
 pub(crate) const FRAME_BYTES_MAX: usize = 16 << 20;
 
 /// Payload at which an append goes on in another frame. Tiny in tests, so that appends of several frames are usual there.
-pub(crate) const FRAME_BYTES_TARGET: usize = if cfg!(test) { 400 } else { 4 << 20 };
+pub(crate) const FRAME_BYTES_TARGET: usize = if cfg!(test) { 200 } else { 4 << 20 };
 
 /// Largest event, as stored. With the target it stays below the largest frame.
 pub(crate) const EVENT_BYTES_MAX: usize = 8 << 20;
@@ -43,7 +43,9 @@ pub(crate) const SNAPSHOT: u16 = 1;
 pub(crate) const LZ4: u16 = 2;
 /// The next frame belongs to the same append.
 pub(crate) const MORE: u16 = 4;
-const KNOWN: u16 = SNAPSHOT | LZ4 | MORE;
+/// The frame before belongs to the same append.
+pub(crate) const CONTINUES: u16 = 8;
+const KNOWN: u16 = SNAPSHOT | LZ4 | MORE | CONTINUES;
 
 const SECTION_EVENTS: u8 = 1;
 const SECTION_POSITIONS: u8 = 2;
@@ -245,6 +247,9 @@ impl Builder {
             if index < last {
                 frame.header.flags |= MORE;
             }
+            if index > 0 {
+                frame.header.flags |= CONTINUES;
+            }
             next = frame.header.next();
             let start = frame.start;
             self.out[start..start + HEADER_BYTES].copy_from_slice(&frame.header.encode(salt));
@@ -259,7 +264,9 @@ impl Builder {
 
     /// Makes sure that a frame is open, has room, and stands in this section.
     fn room(&mut self, section: u8) {
-        if self.open.as_ref().is_some_and(|open| self.out.len() - open.start > FRAME_BYTES_TARGET) {
+        let full = |open: &Open| self.out.len() - open.start > FRAME_BYTES_TARGET;
+        // The books stay with the positions that they count up to, so that damage takes both or none.
+        if section != SECTION_BOOKS && self.open.as_ref().is_some_and(full) {
             self.close_frame();
         }
         let open = self.open.get_or_insert_with(|| {
@@ -280,7 +287,7 @@ impl Builder {
         close_section(&mut self.out, &mut open);
         let body = open.start + HEADER_BYTES;
         let raw = (self.out.len() - body) as u32;
-        let mut flags = if self.snapshot && self.frames.is_empty() { SNAPSHOT } else { 0 };
+        let mut flags = if self.snapshot { SNAPSHOT } else { 0 };
         if self.compression == Compression::Lz4 {
             let packed = lz4_flex::block::compress(&self.out[body..]);
             if packed.len() < raw as usize {

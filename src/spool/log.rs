@@ -100,10 +100,9 @@ impl Spool {
         if events.is_empty() && positions.is_empty() && books.is_empty() && forgotten.is_empty() {
             return Ok(Sequence(writer.next));
         }
-        let result = self.build(&mut writer, events, positions, &forgotten, books).and_then(|()| {
-            self.mend(&mut writer)?;
-            writer.append(&self.shared, events.len() as u64, now)
-        });
+        let result = self
+            .build(&mut writer, events, positions, &forgotten, books)
+            .and_then(|()| writer.append(&self.shared, events.len() as u64, now));
         if result.is_err() {
             hold(&self.forgotten).extend(&forgotten);
         }
@@ -174,7 +173,7 @@ impl Spool {
             let tail = hold(&self.shared.tail);
             if tail.broken {
                 drop(tail);
-                return self.mend(&mut hold(&self.writer));
+                return hold(&self.writer).mend(&self.shared);
             }
             if tail.synced == tail.bytes {
                 return Ok(());
@@ -195,11 +194,6 @@ impl Spool {
             }
         }
         Ok(())
-    }
-
-    fn mend(&self, writer: &mut Writer) -> Result<(), Error> {
-        let broken = hold(&self.shared.tail).broken;
-        if broken { writer.rescue(&self.shared) } else { Ok(()) }
     }
 
     /// A reader that begins with this sequence.

@@ -134,7 +134,8 @@ pub struct Batch {
     pub tables: Arc<Tables>,
     /// The events, each with its sequence, ascending.
     pub events: Vec<(Sequence, Event<Shippable>)>,
-    /// The cursor after this batch: the sequence that comes next.
+    /// The cursor after this batch: the sequence that comes next. Not always the last event's plus one: a hole may lie
+    /// between.
     pub next: Sequence,
 }
 

@@ -146,26 +146,24 @@ impl Reader {
             Some(Place::In { segment, after, next }) => (segment, after, next),
         };
         let end = after.map_or(published, |(follows, _)| follows);
+        if self.next >= end {
+            // Nothing of ours is left in it. A hole may lie before the next one.
+            let hole = after.filter(|(_, first)| self.next < *first);
+            let Some((_, first)) = hole else { return Ok(Ahead::Nothing) };
+            self.next = first;
+            return self.ahead();
+        }
         if self.open.as_ref().is_none_or(|open| open.serial != segment.serial) {
             return Ok(Ahead::Segment(segment, end));
         }
         if let Some(ahead) = self.frame(segment.bytes)? {
             return Ok(ahead);
         }
-        if self.next < end {
-            let bad = self.open.as_mut().and_then(|open| open.bad.take());
-            return Ok(Ahead::Gap(match bad {
-                Some(bad) => self.damage(end, bad.why.0, bad.at..bad.to),
-                None => self.missing(end),
-            }));
-        }
-        match after {
-            Some((_, first)) if self.next < first => {
-                self.next = first;
-                self.ahead()
-            }
-            _ => Ok(Ahead::Nothing),
-        }
+        let bad = self.open.as_mut().and_then(|open| open.bad.take());
+        Ok(Ahead::Gap(match bad {
+            Some(bad) => self.damage(end, bad.why.0, bad.at..bad.to),
+            None => self.missing(end),
+        }))
     }
 
     /// Takes the next frame with events for us in hand. `None` at the end of the segment.
@@ -236,21 +234,12 @@ impl Reader {
                 let (serial, path) = (segment.serial, segment.path);
                 self.open = Some(Open { serial, path, walk, tables, bad: None });
             }
-            Err(why) if self.next < end => {
-                self.gap = Some(self.damage_in(end, why.0, segment.path.to_path_buf()));
-            }
-            Err(why) => {
-                let why = io::Error::new(io::ErrorKind::InvalidData, why.0);
-                return Err(Error::io("read", &*segment.path)(why));
-            }
+            Err(why) => self.gap = Some(self.damage_in(end, why.0, segment.path.to_path_buf())),
         }
         Ok(())
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "the outer error is the disk's, the inner the file's"
-    )]
+    /// The outer error is the disk's, the inner the file's.
     fn open_tables(
         &self,
         file: &Arc<dyn DiskFile>,

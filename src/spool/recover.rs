@@ -14,7 +14,7 @@ use super::{
     bytes::Damage,
     cursor,
     disk::{Disk, DiskFile, Mode},
-    frame::{self, MORE, SNAPSHOT, Sections},
+    frame::{self, CONTINUES, MORE, SNAPSHOT, Sections},
     quarantine,
     segment::{self, Chain, Unreadable},
     state::{State, Unread},
@@ -141,6 +141,8 @@ fn last_sequence(file: &Arc<dyn DiskFile>, first: u64, bytes: u64) -> std::io::R
 /// Folds every segment from the newest whole snapshot on.
 fn fold_all(disk: &dyn Disk, folder: &Path, found: &mut Found) -> Result<(), Error> {
     let Some(last) = found.entries.len().checked_sub(1) else { return Ok(()) };
+    // A segment without its snapshot is not gone on with: what begins anew has one.
+    found.whole = has_snapshot(&found.entries[last])?;
     let mut start = last;
     while start > 0 && !has_snapshot(&found.entries[start])? {
         start -= 1;
@@ -153,22 +155,34 @@ fn fold_all(disk: &dyn Disk, folder: &Path, found: &mut Found) -> Result<(), Err
             fold.lose(found.valid_next, entry.header.follows, None);
         }
         fold.run()?;
-        let Fold { good, damaged, .. } = fold;
-        found.valid_next = good.next;
+        let Fold { good, damaged, next, .. } = fold;
         found.whole &= !damaged;
         if index == last {
+            found.valid_next = good.next;
             cut_tail(disk, folder, found, good.end)?;
+        } else {
+            // It was whole once: what is left of a last append that is damaged stays readable.
+            found.valid_next = next;
         }
         found.chain = Some(good.chain);
     }
     Ok(())
 }
 
+/// Whether a segment begins with a snapshot that is whole.
 fn has_snapshot(entry: &Entry) -> Result<bool, Error> {
     let mut walk = entry.walk();
-    let step = walk.next(entry.bytes).map_err(Error::io("read", &entry.path))?;
-    let Step::Frame { header, .. } = step else { return Ok(false) };
-    Ok(header.has(SNAPSHOT) && frame::unpack(&header, walk.body(), &mut Vec::new()).is_ok())
+    let mut raw = Vec::new();
+    loop {
+        let step = walk.next(entry.bytes).map_err(Error::io("read", &entry.path))?;
+        let Step::Frame { header, .. } = step else { return Ok(false) };
+        if !header.has(SNAPSHOT) || frame::unpack(&header, walk.body(), &mut raw).is_err() {
+            return Ok(false);
+        }
+        if !header.has(MORE) {
+            return Ok(true);
+        }
+    }
 }
 
 impl Entry {
@@ -190,8 +204,10 @@ struct Fold<'a> {
     /// After the last frame.
     next: u64,
     chain: Chain,
-    /// Frames of an append whose last one has not come yet: whether it is a snapshot, its payload and its parts.
-    group: Vec<(bool, Vec<u8>, Sections)>,
+    /// Frames of an append whose last one has not come yet.
+    group: Vec<(Vec<u8>, Sections)>,
+    /// A frame of that append is lost, and with it some of the events that its positions are behind.
+    torn: bool,
     /// Where damage began, and what it is.
     bad: Option<(u64, &'static str)>,
     /// Valid frames came behind damaged ones.
@@ -227,6 +243,7 @@ impl<'a> Fold<'a> {
             next,
             chain,
             group,
+            torn: false,
             bad: None,
             damaged: false,
         }
@@ -265,15 +282,20 @@ impl<'a> Fold<'a> {
             quarantine::keep(self.disk, self.folder, &self.entry.path, &*self.entry.file, from..at);
             self.lose(self.next, header.first, Some((from, why)));
             self.damaged = true;
+            self.torn |= !self.group.is_empty();
         }
+        self.torn |= header.has(CONTINUES) && self.group.is_empty();
+        // What a damaged snapshot lacks, the segments before it have told.
+        self.torn &= !header.has(SNAPSHOT);
         self.chain.frame(header, segment::salt(self.entry.header.first));
         self.next = header.next();
-        self.group.push((header.has(SNAPSHOT), raw, parts));
+        self.group.push((raw, parts));
         if header.has(MORE) {
             return;
         }
-        for (snapshot, raw, parts) in std::mem::take(&mut self.group) {
-            match self.state.fold(snapshot, &raw[parts.positions], &raw[parts.books]) {
+        let torn = std::mem::take(&mut self.torn);
+        for (raw, parts) in std::mem::take(&mut self.group) {
+            match self.state.fold(torn, &raw[parts.positions], &raw[parts.books]) {
                 Ok(unread) => self.report.unread.extend(unread),
                 Err(why) => _ = self.bad.get_or_insert((at, why.0)),
             }

@@ -83,6 +83,8 @@ pub struct Unread {
     pub position: Position,
     /// Where it was read on after the lost frame.
     pub to: u64,
+    /// Some events of these bytes are in the spool: only a frame among several of one append was lost.
+    pub partly: bool,
 }
 
 impl State {
@@ -133,22 +135,23 @@ impl State {
         remember(&mut self.ledger.holes, range);
     }
 
-    /// Takes a change from a frame; says what an earlier frame must have covered.
-    fn apply(&mut self, change: Change) -> Option<Unread> {
-        let Change::Moved { position, from } = change else {
-            if let Change::Forgotten(file) = change {
+    /// Takes a change from a frame; says what an earlier frame, or with `torn` a part of this append, must have covered.
+    fn apply(&mut self, change: Change, torn: bool) -> Option<Unread> {
+        let (position, from) = match change {
+            Change::Moved { position, from } => (position, from),
+            Change::Forgotten(file) => {
                 self.forget(file);
+                return None;
             }
-            return None;
         };
         let known = self.known.get(&position.file).map(|known| &known.position);
-        let before = known.filter(|known| known.generation == position.generation);
-        let gap = match before {
-            Some(before) => (before.offset < from).then(|| before.clone()),
-            None => (from > 0).then(|| Position { offset: 0, ..position.clone() }),
+        let before = match known {
+            Some(known) if known.generation == position.generation => known.clone(),
+            _ => Position { offset: 0, ..position.clone() },
         };
+        let to = if torn { position.offset } else { from };
         self.moved(position);
-        gap.map(|position| Unread { position, to: from })
+        (before.offset < to).then_some(Unread { position: before, to, partly: torn })
     }
 
     fn bound(&mut self) {
@@ -168,7 +171,7 @@ impl State {
     /// Takes the positions and books of a frame. Reads all before it changes anything.
     pub(crate) fn fold(
         &mut self,
-        snapshot: bool,
+        torn: bool,
         positions: &[u8],
         books: &[u8],
     ) -> Result<Vec<Unread>, Damage> {
@@ -178,12 +181,9 @@ impl State {
             changes.push(change(&mut rest)?);
         }
         let books = if books.is_empty() { None } else { Some(read_books(Bytes(books))?) };
-        if snapshot {
-            self.known.clear();
-        }
         let mut unread = Vec::new();
         for change in changes {
-            unread.extend(self.apply(change));
+            unread.extend(self.apply(change, torn));
         }
         if let Some((books, ledger)) = books {
             (self.books, self.ledger) = (books, ledger);

@@ -61,7 +61,7 @@ impl Beginning<'_> {
         let mut bytes = [head.as_slice(), &self.tables.stored].concat();
         let mut chain = Chain::new(&head);
         let salt = segment::salt(self.first);
-        let mut snapshot = snapshot(self.state);
+        let mut snapshot = snapshot(self.state, Compression::Lz4);
         bytes.extend_from_slice(snapshot.seal(self.first, self.time.0, salt));
         snapshot.headers().for_each(|frame| chain.frame(&frame, salt));
 
@@ -88,11 +88,12 @@ impl Beginning<'_> {
     }
 }
 
-fn snapshot(state: &State) -> Builder {
-    let mut builder = Builder::new(Compression::Lz4);
+fn snapshot(state: &State, compression: Compression) -> Builder {
+    let mut builder = Builder::new(compression);
     builder.snapshot();
     for position in state.positions() {
-        builder.position(&position, position.offset);
+        // From nowhere: a snapshot tells nothing of frames before it.
+        builder.position(&position, 0);
     }
     builder.books(&state.books, &state.ledger);
     builder
@@ -120,10 +121,13 @@ impl Writer {
     ) -> Result<u64, Error> {
         let first = self.next;
         let bytes = self.builder.bytes() as u64;
-        self.patiently(shared, |writer| writer.room(shared, bytes))?;
+        let full = self.current.bytes + bytes > self.segment_bytes();
+        let switch = full && self.next > self.current.first;
+        let head = if switch { self.head_bytes(shared) } else { 0 };
+        self.patiently(shared, |writer| writer.room(shared, head + bytes))?;
         self.patiently(shared, |writer| {
-            let full = writer.current.bytes + bytes > writer.segment_bytes();
-            if full && writer.next > writer.current.first {
+            writer.mend(shared)?;
+            if switch && writer.next > writer.current.first {
                 writer.switch(shared, time)?;
             }
             writer.write(first, time).map(|()| true)
@@ -155,6 +159,13 @@ impl Writer {
     /// Segments are small against the spool, so that there is always one that can go.
     fn segment_bytes(&self) -> u64 {
         self.settings.segment_bytes.min(self.settings.bytes_max / 4)
+    }
+
+    /// What a new segment takes before its first event, at most.
+    fn head_bytes(&self, shared: &Shared) -> u64 {
+        let tables = segment::HEADER_BYTES + self.packed.stored.len();
+        let mut snapshot = snapshot(&hold(&shared.state), Compression::None);
+        (tables + snapshot.seal(1, 0, 0).len()) as u64
     }
 
     /// Whether so many bytes may be added. Makes room where the settings say so.
@@ -195,7 +206,10 @@ impl Writer {
     fn switch(&mut self, shared: &Shared, time: Time) -> Result<(), Error> {
         self.current.trim()?;
         let old = &self.current;
-        old.file.sync().map_err(Error::io("sync", &*old.path))?;
+        if let Err(error) = old.file.sync() {
+            hold(&shared.tail).broken = true;
+            return Err(Error::io("sync", &*old.path)(error));
+        }
         let state = hold(&shared.state).clone();
         let beginning = Beginning {
             first: self.next,
@@ -235,9 +249,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the segment anew after a sync failed: the kernel may have forgotten what it could not write, so
-    /// syncing the same file again would prove nothing.
-    pub(crate) fn rescue(&mut self, shared: &Shared) -> Result<(), Error> {
+    /// Writes the segment anew if a sync failed: the kernel may have forgotten what it could not write, so syncing the
+    /// same file again would prove nothing.
+    pub(crate) fn mend(&mut self, shared: &Shared) -> Result<(), Error> {
+        if !hold(&shared.tail).broken {
+            return Ok(());
+        }
         let current = &mut self.current;
         let temporary = current.path.with_extension("seg.tmp");
         let disk = &*shared.disk;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use flate2::read::MultiGzDecoder;
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, io::Errno};
 
 /// Bytes addressed by their offset in the uncompressed file.
 pub(super) enum Body {
@@ -61,6 +61,18 @@ impl Body {
             }),
             Self::Gz(gz) => gz.read_at(offset, buffer),
             Self::Memory(memory) => Ok(memory.read_at(offset, buffer)),
+        }
+    }
+
+    /// Where the first byte is that was ever written, if a hole is before it. `None`: there is no hole.
+    pub(super) fn after_hole(&self) -> io::Result<Option<u64>> {
+        let Self::Plain(file) = self else { return Ok(None) };
+        match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(0)) {
+            Ok(0) | Err(Errno::INVAL) => Ok(None),
+            Ok(at) => Ok(Some(at)),
+            // Nothing but a hole.
+            Err(Errno::NXIO) => Ok(Some(file.metadata()?.len())),
+            Err(e) => Err(e.into()),
         }
     }
 

@@ -8,10 +8,10 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path, time::Instant};
 
 use super::{
     Error, FileId,
+    arrive::mark_position,
     body::Body,
     follow::Follow,
     identity::{self, Head, Inode, TAIL_BYTES},
-    places::mark_position,
     rotated,
     tailer::Tailer,
 };
@@ -71,7 +71,7 @@ impl Tailer {
     }
 
     /// Known files that a file of this name can be a copy of.
-    fn originals(&self, source: usize, path: &Path) -> Vec<FileId> {
+    pub(super) fn originals(&self, source: usize, path: &Path) -> Vec<FileId> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Vec::new();
         };

@@ -1,14 +1,19 @@
 //! Files → chunks of complete lines. Knows identity, rotation and waking; knows nothing of records or meaning.
 
+mod arrive;
 mod body;
 mod copies;
+mod depart;
 mod discover;
 mod follow;
+mod handles;
 mod identity;
 mod lines;
 mod matching;
-mod places;
+mod resume;
 mod rotated;
+mod scan;
+mod serve;
 mod table;
 mod tailer;
 mod wake;

@@ -31,6 +31,9 @@ pub(super) struct Table {
     inodes: HashMap<(usize, Inode), FileId>,
     paths: HashMap<PathBuf, Vec<FileId>>,
     changed: HashSet<FileId>,
+    /// Changed positions of forgotten files: who does not ask for the forgotten ones must know that they are
+    /// finished.
+    last_words: Vec<Position>,
     forgotten: Vec<FileId>,
 }
 
@@ -103,7 +106,9 @@ impl Table {
         if let Some(resting) = self.done.remove(&id) {
             self.unindex_inode(resting.source, Inode::of_position(&resting.position), id);
             self.unindex_path(&resting.position.path, id);
-            self.changed.remove(&id);
+            if self.changed.remove(&id) {
+                self.last_words.push(resting.position);
+            }
             self.forgotten.push(id);
         }
     }
@@ -170,7 +175,9 @@ impl Table {
     /// Positions that are other than at the last call.
     pub(super) fn take_changed(&mut self) -> Vec<Position> {
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().filter_map(|id| self.position(id).cloned()).collect()
+        let mut positions = std::mem::take(&mut self.last_words);
+        positions.extend(changed.into_iter().filter_map(|id| self.position(id).cloned()));
+        positions
     }
 
     /// Positions that nobody needs any more, since the last call.

@@ -1,7 +1,7 @@
 //! Turns: wait, look at what changed, hand out lines fairly.
 //!
 //! A turn serves recently woken files with little to read first, then backlogs in rotation, each at most 1 MiB,
-//! so that no backlog holds up another file. Where files are and what became of them is `places`' business.
+//! so that no backlog holds up another file. Where files are and what became of them is the business of `scan` and what it calls.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -96,6 +96,7 @@ pub struct Tailer {
     kept: usize,
     turns: u64,
     last_served: Option<Instant>,
+    pub(super) hasty_until: Option<Instant>,
 }
 
 impl Tailer {
@@ -164,6 +165,7 @@ impl Tailer {
             kept: 0,
             turns: 0,
             last_served: None,
+            hasty_until: None,
         })
     }
 
@@ -250,8 +252,9 @@ impl Tailer {
     fn gather(&self, until: Instant) {
         let Some(last) = self.last_served else { return };
         let idle = self.fresh.is_empty() && self.backlog.is_empty();
+        let hasty = self.hasty_until.is_some_and(|until| Instant::now() < until);
         let at = (last + GATHER).min(until);
-        if idle {
+        if idle && !hasty {
             std::thread::sleep(at.saturating_duration_since(Instant::now()));
         }
     }
@@ -359,6 +362,12 @@ impl Tailer {
         outcome: std::io::Result<Outcome>,
         now: Instant,
     ) -> Result<bool, Error> {
+        if outcome.is_ok()
+            && !self.said.is_empty()
+            && let Some(follow) = self.table.files.get(&id)
+        {
+            self.said.remove(&follow.position.path);
+        }
         match outcome {
             Ok(Outcome::More) => return Ok(true),
             Ok(Outcome::CaughtUp) => self.caught_up(id),

@@ -69,6 +69,11 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let errors = self.errors();
+            let from = errors.len().saturating_sub(4000);
+            eprintln!("the agent said: …{}", errors.get(from..).unwrap_or(&errors));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

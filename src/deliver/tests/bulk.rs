@@ -220,7 +220,7 @@ impl Seen {
         let action: Value = serde_json::from_slice(action).unwrap();
         let document: Value = serde_json::from_slice(document).unwrap();
         let id = action["create"]["_id"].as_str().unwrap_or_default();
-        let n = document["n"].as_u64().unwrap();
+        let n = number(&document);
         if id != super::feed::id(n).to_string() || document["@timestamp"].is_null() {
             self.faults.push(format!("{action} {document}"));
         }
@@ -241,6 +241,14 @@ impl Seen {
                 json!({ "create": { "status": status, "error": error } })
             }
         }
+    }
+}
+
+/// The event's number: said, or in its id.
+fn number(document: &Value) -> u64 {
+    match document["event"]["id"].as_str() {
+        Some(id) => u64::from_str_radix(&id[16..], 16).unwrap(),
+        None => document["n"].as_u64().unwrap(),
     }
 }
 

@@ -199,8 +199,9 @@ impl Encode for Numbers {
     fn prepare(&mut self, _tables: &Arc<Tables>) {}
 
     fn write(&mut self, event: &Numbered<'_>, out: &mut Vec<u8>) {
-        let (n, id, replay) = (event.sequence.0, event.event.id, event.replay);
+        let (n, id) = (event.sequence.0, event.event.id);
         let filling = "x".repeat(usize::try_from(n % 300).unwrap());
+        let replay = if event.replay { " replay=\"true\"" } else { "" };
         match self.json {
             true => write!(
                 out,
@@ -208,7 +209,7 @@ impl Encode for Numbers {
             ),
             false => write!(
                 out,
-                "<134>1 - host towline - - [t n=\"{n}\" id=\"{id}\" replay=\"{replay}\"] {filling}"
+                "<134>1 - host towline - - [t id=\"{id}\" seq=\"{n}\"{replay}] {filling}"
             ),
         }
         .unwrap();

@@ -6,6 +6,8 @@ mod certs;
 mod check;
 mod elasticsearch;
 mod feed;
+mod speed;
+mod spool;
 mod syslog;
 mod tls;
 mod udp;

@@ -201,12 +201,14 @@ async fn message(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<String>
 fn note(text: &str, seen: &Mutex<Seen>) {
     let mut seen = seen.lock().unwrap();
     let parsed = || {
-        let params = text.strip_prefix("<134>1 - host towline - - [t ")?.split_once(']')?.0;
+        let header = text.strip_prefix('<')?.split_once(">1 ")?.1;
+        let params = header.split_once(" [")?.1.split_once("] ")?.0;
         let value = |name: &str| {
-            let rest = params.split_once(&format!("{name}=\""))?.1;
+            let rest = params.split_once(&format!(" {name}=\""))?.1;
             Some(rest.split_once('"')?.0.to_owned())
         };
-        Some((value("n")?.parse::<u64>().ok()?, value("id")?, value("replay")? == "true"))
+        let replay = value("replay").as_deref() == Some("true");
+        Some((value("seq")?.parse::<u64>().ok()?, value("id")?, replay))
     };
     match parsed() {
         Some((n, said, replay)) if said == id(n).to_string() => {
@@ -369,6 +371,29 @@ async fn an_unclean_end_sends_the_window_again_and_a_clean_one_does_not() {
     let seen = receiver.seen.lock().unwrap();
     assert_eq!(seen.messages[&500], (2, 1), "no third time");
     assert_eq!(seen.messages[&502], (1, 0));
+}
+
+#[tokio::test]
+async fn stopping_while_the_receiver_is_away_keeps_the_doubt() {
+    let certs = Certs::make();
+    let told = Arc::new(Notify::new());
+    let plans = vec![Plan::StallThenReset(5, told.clone()), Plan::Garbage];
+    let receiver = Receiver::start(&certs, Knows::Anyone, plans).await;
+    let running = Running::start(&tls(&receiver, certs.anonymous()), Shelf::with(200));
+    running.delivered().await;
+    told.notify_one();
+    until("it was tried again", || receiver.connections() > 1).await;
+    let (shelf, mark) = running.stop().await;
+    assert_eq!((mark.safe, mark.acked), (Sequence(1), Sequence(201)));
+    assert_eq!(shelf.mark(), mark);
+
+    let well = Receiver::start(&certs, Knows::Anyone, vec![Plan::Read]).await;
+    let running = Running::start(&tls(&well, certs.anonymous()), shelf);
+    until("all of it comes again", || well.missing(200).is_empty()).await;
+    until("nothing is under way", || running.status.view().peer.is_some()).await;
+    let (_, mark) = running.stop().await;
+    assert_eq!((mark.safe, mark.acked), (Sequence(201), Sequence(201)));
+    assert_eq!(mark.tally.shipped, 200);
 }
 
 #[tokio::test]

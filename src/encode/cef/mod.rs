@@ -14,13 +14,15 @@ pub(crate) mod shorten;
 mod value;
 
 use plan::{Candidate, Family, Keys, Kind, Own, Place};
-use table::CefTable;
+use table::{CefTable, KeyType};
 
 use crate::{
     encode::{
         Agent, family,
         found::{self, Found},
-        scalar, text,
+        scalar,
+        special::Special,
+        text,
     },
     event::{Event, Field, Tables, Value, field},
     guard::Shippable,
@@ -102,8 +104,7 @@ impl Cef {
     ) {
         for (index, field) in (0_u32..).zip(&event.fields) {
             let id = usize::from(field.id.0);
-            let blank =
-                matches!(field.value, Value::Text(span) if text(event, span).trim().is_empty());
+            let blank = matches!(field.value, Value::Text(span) if is_blank(text(event, span)));
             match family.places.get(id) {
                 Some(Place::Key(at)) if !blank => match family.accept(*at, event, field.value) {
                     Some(at) => keys.push(family.rank(at), index),
@@ -126,6 +127,7 @@ impl Cef {
         out: &mut Vec<u8>,
     ) {
         let slot_of = |entry: u64| (found::rank(entry) >> 24) as u8;
+        let special = Special::of(event, *b"\\=");
         let mut own = kind.own.iter().peekable();
         for group in entries.chunk_by(|a, b| slot_of(*a) == slot_of(*b)) {
             let slot = slot_of(group[0]);
@@ -134,7 +136,7 @@ impl Cef {
             }
             own.next_if(|(at, _)| *at == slot);
             let candidate = &family.candidates[(found::rank(group[0]) & 0xffff) as usize];
-            pair(candidate, event, event.fields[found::index(group[0])], out);
+            pair(candidate, event, special, event.fields[found::index(group[0])], out);
             for loser in &group[1..] {
                 let index = found::index(*loser);
                 let id = usize::from(event.fields[index].id.0);
@@ -219,15 +221,19 @@ impl Cef {
 
 impl Family {
     /// The candidate that takes a value, if any does.
+    #[inline]
     fn accept(&self, at: u16, event: &Event<Shippable>, value: Value) -> Option<u16> {
         let candidate = &self.candidates[usize::from(at)];
         let fits = match value {
+            Value::Text(_) if candidate.ty == KeyType::String => true,
             Value::Text(span) => value::fits_text(candidate.ty, text(event, span)),
             other => value::fits(candidate.ty, other),
         };
         match (fits, value) {
             (true, _) => Some(at),
-            (false, Value::Ip(_)) => self.accept(candidate.ipv6?, event, value),
+            (false, Value::Ip(_)) => {
+                candidate.ipv6.filter(|at| value::fits(self.candidates[usize::from(*at)].ty, value))
+            }
             (false, _) => None,
         }
     }
@@ -239,10 +245,28 @@ impl Family {
     }
 }
 
-fn pair(candidate: &Candidate, event: &Event<Shippable>, field: Field, out: &mut Vec<u8>) {
+/// Whether nothing is left of a text without the spaces at its ends.
+fn is_blank(text: &str) -> bool {
+    !text.as_bytes().first().is_some_and(u8::is_ascii_graphic) && text.trim().is_empty()
+}
+
+fn pair(
+    candidate: &Candidate,
+    event: &Event<Shippable>,
+    special: Special,
+    field: Field,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(candidate.lead.as_bytes());
     match field.value {
-        Value::Text(span) => value::text(out, candidate.ty, text(event, span), candidate.length),
+        Value::Text(span) => {
+            let text = text(event, span);
+            if candidate.ty == KeyType::String && value::is_plain(text, candidate.length) {
+                special.copy(event, span, value::escape, out);
+            } else {
+                value::text(out, candidate.ty, text, candidate.length);
+            }
+        }
         other => value::other(out, candidate.ty, other),
     }
 }

@@ -1,3 +1,5 @@
+//! What CEF messages look like, and that a strict reader reads any of them back.
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
@@ -139,9 +141,11 @@ pub(crate) mod strict {
     }
 }
 
+static TABLE: std::sync::LazyLock<CefTable> =
+    std::sync::LazyLock::new(|| CefTable::shipped().expect("the shipped table"));
+
 fn cef(version: u8, tables: &Tables) -> Cef {
-    let table = CefTable::shipped().expect("the shipped table");
-    Cef::new(version, &table, &fixture::agent(), tables)
+    Cef::new(version, &TABLE, &fixture::agent(), tables)
 }
 
 fn write(version: u8, tables: &Tables, event: &Event<Shippable>) -> String {
@@ -266,7 +270,7 @@ fn the_rest_says_how_much_it_left_out() {
 /// Every key of the shipped table against the standard's dictionary.
 #[test]
 fn the_shipped_table_uses_keys_as_the_dictionary_has_them() {
-    let table = CefTable::shipped().expect("the shipped table");
+    let table = &*TABLE;
     let dictionary = include_str!("../../../tests/data/cef-dictionary.csv");
     let mut known = std::collections::BTreeMap::new();
     for row in dictionary.lines().skip(1) {
@@ -387,7 +391,7 @@ proptest! {
             None => serde_json::Map::new(),
         };
         prop_assert!(read.get("cs6").is_none_or(|rest| rest.chars().count() <= 4_000));
-        let omit = CefTable::shipped().expect("the table").omit;
+        let omit = &TABLE.omit;
         for field in &event.fields {
             let name = &tables.field(field.id).name;
             let shown = match field.value {

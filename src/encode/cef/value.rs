@@ -30,6 +30,17 @@ pub(crate) fn string(out: &mut Vec<u8>, clean: &str, length: usize) {
     }
 }
 
+/// Whether a text is its own value but for escapes: not empty, no space at its ends, within the limit. A quick look
+/// that says no where it would have to look longer.
+pub(crate) fn is_plain(clean: &str, length: usize) -> bool {
+    match clean.as_bytes() {
+        [first, .., last] => {
+            first.is_ascii_graphic() && last.is_ascii_graphic() && clean.len() <= length
+        }
+        _ => false,
+    }
+}
+
 /// At most `length` characters of a text with room for [`CUT`], and whether that is less than all of it.
 pub(crate) fn cut(text: &str, length: usize) -> (&str, bool) {
     if text.len() <= length || text.chars().nth(length).is_none() {

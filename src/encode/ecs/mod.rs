@@ -14,11 +14,12 @@
 
 pub(crate) mod names;
 mod plan;
+mod related;
 mod write;
 
 use std::collections::BTreeMap;
 
-use plan::Plan;
+use plan::{Bundle, Own, Plan};
 
 use crate::{
     encode::{Agent, PRODUCT, action, family, json, scalar},
@@ -29,6 +30,9 @@ use crate::{
 
 /// The version of ECS that field names follow (`ecs.version`).
 pub const ECS_VERSION: &str = "8.11.0";
+
+/// `threat.framework` of kinds that have a technique.
+const FRAMEWORK: &str = "MITRE ATT&CK";
 
 /// Values that `related.*` holds together, at most.
 pub const RELATED_MAX: usize = 64;
@@ -55,6 +59,8 @@ struct Kind {
     outcome: Option<Box<str>>,
     techniques: Option<Box<str>>,
     subtechniques: Option<Box<str>>,
+    /// All of `threat`.
+    threat: Option<Bundle>,
 }
 
 /// What the agent says of its own host, likewise.
@@ -65,6 +71,8 @@ struct Host {
     name: Box<str>,
     /// `192.0.2.1","2001:db8::1`, if there is one.
     ip: Option<Box<str>>,
+    /// All of `host`.
+    whole: Option<Bundle>,
     /// The value of `observer.hostname` and the members that follow it.
     observer: Box<str>,
 }
@@ -81,12 +89,9 @@ impl Ecs {
             json::any(&agent.name),
             json::any(agent.version),
         );
-        Self {
-            plan: Plan::new(tables),
-            kinds: tables.kinds().iter().map(Kind::new).collect(),
-            host: Host::new(agent),
-            tail: tail.into(),
-        }
+        let plan = Plan::new(tables);
+        let kinds = tables.kinds().iter().map(|kind| Kind::new(kind, &plan)).collect();
+        Self { kinds, host: Host::new(agent, &plan), plan, tail: tail.into() }
     }
 
     /// Appends one JSON object, without a line end. A sequence of 0 (a dry run) is not written.
@@ -104,7 +109,7 @@ pub(crate) fn types(tables: &Tables) -> BTreeMap<String, FieldType> {
 }
 
 impl Kind {
-    fn new(kind: &KindDef) -> Self {
+    fn new(kind: &KindDef, plan: &Plan) -> Self {
         let list = |name: &str, values: &[String]| match values {
             [] => String::new(),
             _ => format!(r#""{name}":{},"#, json::array(values.iter().map(String::as_str))),
@@ -121,8 +126,14 @@ impl Kind {
         techniques.dedup();
         let subtechniques: Vec<_> =
             kind.attack.iter().map(String::as_str).filter(|id| id.contains('.')).collect();
-        let some =
-            |ids: Vec<&str>| (!ids.is_empty()).then(|| json::inside(&json::array(ids)).into());
+        let some = |ids: Vec<&str>| -> Option<Box<str>> {
+            (!ids.is_empty()).then(|| json::inside(&json::array(ids)).into())
+        };
+        let (techniques, subtechniques) = (some(techniques), some(subtechniques));
+        let mut threat = vec![(Own::Framework, FRAMEWORK)];
+        threat.extend(techniques.as_deref().map(|ids| (Own::Technique, ids)));
+        threat.extend(subtechniques.as_deref().map(|ids| (Own::Subtechnique, ids)));
+        let threat = techniques.as_ref().and_then(|_| plan.bundle(&threat));
         Self {
             head: head.into(),
             severity: kind.severity,
@@ -130,8 +141,9 @@ impl Kind {
             family: inside(family(&kind.name)),
             dataset: inside(&format!("{}.log", family(&kind.name))),
             outcome: kind.outcome.as_deref().map(inside),
-            techniques: some(techniques),
-            subtechniques: some(subtechniques),
+            techniques,
+            subtechniques,
+            threat,
         }
     }
 }
@@ -142,7 +154,7 @@ fn inside(text: &str) -> Box<str> {
 }
 
 impl Host {
-    fn new(agent: &Agent) -> Self {
+    fn new(agent: &Agent, plan: &Plan) -> Self {
         let addresses: Vec<_> = agent.host_ip.iter().map(ToString::to_string).collect();
         let ip = (!addresses.is_empty()).then(|| json::array(addresses.iter().map(String::as_str)));
         let name = json::any(&agent.host_name);
@@ -151,10 +163,16 @@ impl Host {
             ip.as_ref().map(|ip| format!(r#""ip":{ip},"#)).unwrap_or_default(),
             json::any(agent.version),
         );
+        let name = inside(&agent.host_name);
+        let ip: Option<Box<str>> = ip.map(|ip| json::inside(&ip).into());
+        let mut whole = vec![(Own::HostHostname, &*name)];
+        whole.extend(ip.as_deref().map(|ip| (Own::HostIp, ip)));
+        whole.push((Own::HostName, &name));
         Self {
             plain: agent.host_name.as_str().into(),
-            name: inside(&agent.host_name),
-            ip: ip.map(|ip| json::inside(&ip).into()),
+            whole: plan.bundle(&whole),
+            name,
+            ip,
             observer: json::inside(&observer).into(),
         }
     }

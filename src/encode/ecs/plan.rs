@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::names;
+use super::{
+    names,
+    related::{Related, related},
+};
 use crate::{
     encode::json,
     event::{FieldDef, FieldType, Tables},
@@ -17,12 +20,13 @@ const DEPTH_MAX: usize = 8;
 /// takes three copies: what ends the value before, the way to this one, the value itself.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// For each level at which the object of the value before is left: `,"source":{"ip":"`, `,"ip":"`.
+    /// For each level at which the object of the value before is left: `","source":{"ip":"`, `","ip":"`. The first quote
+    /// is that of a string before, where nothing else ends with it.
     leads: Box<str>,
     /// Where in `leads` the lead of each level begins and ends.
     starts: [u32; DEPTH_MAX + 1],
-    /// Numbers of the objects around the value, outermost first.
-    objects: [u32; DEPTH_MAX],
+    /// Numbers of the objects around the value, 32 bits each, outermost lowest; 0 for none.
+    objects: [u128; 2],
     /// How many of them.
     depth: usize,
     /// Written as an array.
@@ -35,14 +39,24 @@ pub(super) struct Slot {
 
 impl Slot {
     /// What to write after a value at `before` to begin one here: closed objects, a comma, opened ones, the key.
+    #[inline]
     pub(super) fn lead_from(&self, before: &Slot, out: &mut Vec<u8>) {
-        let levels = self.depth.min(before.depth);
-        let common = (0..levels)
-            .position(|level| self.objects[level] != before.objects[level])
-            .unwrap_or(levels);
-        before.close(before.depth - common, out);
-        let lead = self.starts[common] as usize..self.starts[common + 1] as usize;
-        out.extend_from_slice(&self.leads.as_bytes()[lead]);
+        let common = self.common(before);
+        let mut start = self.starts[common] as usize;
+        if common < before.depth || before.array || !before.quoted {
+            before.close(before.depth - common, out);
+            start += 1;
+        }
+        out.extend_from_slice(&self.leads.as_bytes()[start..self.starts[common + 1] as usize]);
+    }
+
+    /// How many objects both stand in. (One comparison for four levels: this runs for every value.)
+    fn common(&self, other: &Slot) -> usize {
+        let differ =
+            |n: usize| ((self.objects[n] ^ other.objects[n]).trailing_zeros() / 32) as usize;
+        let outer = differ(0);
+        let all = if outer < 4 { outer } else { 4 + differ(1) };
+        all.min(self.depth).min(other.depth)
     }
 
     /// Ends a value, all its objects, and the whole.
@@ -67,13 +81,13 @@ impl Slot {
     }
 }
 
-/// Lists that gather what an event's fields say about the same thing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Related {
-    Hash,
-    Hosts,
-    Ip,
-    User,
+/// Values that stand together whenever the event has nothing to say among them, written at once.
+#[derive(Debug)]
+pub(super) struct Bundle {
+    /// Rank of the last.
+    pub(super) last: u32,
+    /// From the first value to the last, without what begins the first and ends the last.
+    pub(super) text: Box<str>,
 }
 
 /// What becomes of a field's value.
@@ -202,6 +216,25 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The values of these names in the order of their places, each given as what stands between its quotes.
+    pub(super) fn bundle(&self, values: &[(Own, &str)]) -> Option<Bundle> {
+        let rank =
+            |own: Own| self.own.iter().find(|(_, other)| *other == own).map(|(rank, _)| *rank);
+        let mut text = Vec::new();
+        let mut before: Option<u32> = None;
+        for (own, value) in values {
+            let at = rank(*own)?;
+            if let Some(before) = before {
+                self.slots[at as usize].lead_from(&self.slots[before as usize], &mut text);
+            }
+            text.extend_from_slice(value.as_bytes());
+            before = Some(at);
+        }
+        Some(Bundle { last: before?, text: String::from_utf8_lossy(&text).into() })
+    }
+}
+
 type SortKey = (u8, Vec<String>);
 
 /// Every place that a value can have, in the order of writing: array or not, and its type.
@@ -253,15 +286,16 @@ fn slot(
     let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let quoted = !matches!(ty, FieldType::Long | FieldType::Double | FieldType::Boolean);
     let depth = path.len() - 1;
-    let mut around = [0; DEPTH_MAX];
+    let mut around = [0; DEPTH_MAX / 4];
     for level in 0..depth {
-        let next = small(objects.len());
-        around[level] = *objects.entry(path[..=level].to_vec()).or_insert(next);
+        let next = small(objects.len() + 1);
+        let number = *objects.entry(path[..=level].to_vec()).or_insert(next);
+        around[level / 4] |= u128::from(number) << (32 * (level % 4));
     }
     let mut leads = String::new();
     let mut starts = [0; DEPTH_MAX + 1];
     for common in 0..=depth {
-        leads.push(',');
+        leads.push_str("\",");
         for name in &path[common..depth] {
             leads.push_str(&json::any(name));
             leads.push_str(":{");
@@ -277,60 +311,4 @@ fn slot(
         starts[common + 1] = small(leads.len());
     }
     Slot { leads: leads.into(), starts, objects: around, depth, array, quoted, ty }
-}
-
-/// Users: `user.name`, `source.user.name`, `user.target.id`, … and what the chat protocols know people by.
-fn is_user(name: &str) -> bool {
-    const SETS: &[&str] = &[
-        "user",
-        "user.changes",
-        "user.effective",
-        "user.target",
-        "source.user",
-        "destination.user",
-        "client.user",
-        "server.user",
-    ];
-    const OTHERS: &[&str] = &[
-        "xmpp.jid",
-        "xmpp.target.jid",
-        "xmpp.sasl.authzid",
-        "tox.self.public_key",
-        "tox.peer.public_key",
-    ];
-    let of_set =
-        |(set, leaf): (&str, &str)| SETS.contains(&set) && ["name", "id", "email"].contains(&leaf);
-    OTHERS.contains(&name) || name.rsplit_once('.').is_some_and(of_set)
-}
-
-/// Hosts: machines and the domains that servers and accounts go by.
-fn is_host(name: &str) -> bool {
-    const NAMES: &[&str] = &[
-        "host.hostname",
-        "host.name",
-        "user.domain",
-        "user.target.domain",
-        "source.domain",
-        "destination.domain",
-        "client.domain",
-        "server.domain",
-        "url.domain",
-        "dns.question.name",
-        "xmpp.remote.domain",
-    ];
-    NAMES.contains(&name)
-}
-
-/// Which `related.*` list a field's value belongs to. Addresses are found by their type.
-fn related(name: &str) -> Option<Related> {
-    match name {
-        "related.ip" => Some(Related::Ip),
-        "related.user" => Some(Related::User),
-        "related.hosts" => Some(Related::Hosts),
-        "related.hash" => Some(Related::Hash),
-        _ if is_user(name) => Some(Related::User),
-        _ if is_host(name) => Some(Related::Hosts),
-        _ if name.contains(".hash.") => Some(Related::Hash),
-        _ => None,
-    }
 }

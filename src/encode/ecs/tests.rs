@@ -1,3 +1,5 @@
+//! What ECS documents look like, and that any event becomes a valid one.
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 

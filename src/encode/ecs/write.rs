@@ -1,8 +1,9 @@
 //! One event into one object, in a single walk over its fields sorted by place.
 
 use super::{
-    Ecs, Kind, RELATED_MAX,
-    plan::{Own, Related, Route, Slot},
+    Ecs, FRAMEWORK, Kind, RELATED_MAX,
+    plan::{Bundle, Own, Route, Slot},
+    related::Related,
 };
 use crate::{
     encode::{
@@ -130,7 +131,15 @@ impl<'a> Writer<'a> {
         loop {
             let rank = next.map_or(u32::MAX, |group| found::rank(group[0]));
             while let Some((at, add)) = own.next_if(|(at, _)| *at < rank) {
-                self.add(&ecs.plan.slots[*at as usize], *add, &[]);
+                let slot = &ecs.plan.slots[*at as usize];
+                match self.bundle(*add).filter(|bundle| bundle.last < rank) {
+                    Some(bundle) => {
+                        self.ready(slot, &bundle.text);
+                        self.at = &ecs.plan.slots[bundle.last as usize];
+                        while own.next_if(|(at, _)| *at <= bundle.last).is_some() {}
+                    }
+                    None => self.add(slot, *add, &[]),
+                }
             }
             let Some(group) = next else { break };
             let slot = &ecs.plan.slots[rank as usize];
@@ -141,6 +150,15 @@ impl<'a> Writer<'a> {
                 None => _ = self.group(slot, group),
             }
             next = groups.next();
+        }
+    }
+
+    /// What begins with this value and can be written at once.
+    fn bundle(&self, own: Own) -> Option<&'a Bundle> {
+        match own {
+            Own::HostHostname if self.foreign.is_none() => self.ecs.host.whole.as_ref(),
+            Own::Framework => self.kind.threat.as_ref(),
+            _ => None,
         }
     }
 
@@ -161,6 +179,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Goes to a place and begins its value.
+    #[inline]
     fn open(&mut self, slot: &'a Slot) {
         slot.lead_from(self.at, self.out);
         self.at = slot;
@@ -175,6 +194,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A value without quotes.
+    #[inline]
     fn value(&mut self, value: Value) {
         match value {
             Value::Text(span) => self.special.copy(self.event, span, json::inner, self.out),
@@ -202,7 +222,7 @@ impl<'a> Writer<'a> {
             Own::Observer => {}
             Own::Related(related) => self.related(slot, related),
             Own::Framework => {
-                let attack = kind.techniques.as_ref().map(|_| "MITRE ATT&CK");
+                let attack = kind.techniques.as_ref().map(|_| FRAMEWORK);
                 self.ready_if(slot, attack);
             }
             Own::Technique => self.ready_if(slot, kind.techniques.as_deref()),

@@ -107,7 +107,7 @@ impl Layout {
     /// Makes a part of each pair of a run.
     fn spread(&self, record: &mut Record<'_>, run: Slice) {
         let line = record.line();
-        let text = line.get(run.start as usize..run.end as usize).unwrap_or_default();
+        let text = line.get(run.range()).unwrap_or_default();
         for pair in logfmt::pairs(text) {
             let key = Slice::line(pair.key.start, pair.key.end).within(run);
             let value = Slice::line(pair.value.start, pair.value.end).within(run);
@@ -148,7 +148,7 @@ impl Layout {
 
 fn unescaped(record: &mut Record<'_>, slice: Slice) -> Slice {
     let line = record.line();
-    let text = line.get(slice.start as usize..slice.end as usize).unwrap_or_default();
+    let text = line.get(slice.range()).unwrap_or_default();
     let start = record.arena().len();
     unescape(text, record.arena());
     record.stored(start)

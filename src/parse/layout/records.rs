@@ -73,7 +73,7 @@ impl Layout {
             return;
         }
         match open {
-            Some(current) if !begins => {
+            Some(current) if !begins || self.is_open(&bytes[current.start..current.end]) => {
                 let longer = end - current.start;
                 if longer <= RECORD_BYTES_MAX && current.lines < LINES_MAX {
                     *current =
@@ -86,6 +86,12 @@ impl Layout {
             None => {}
         }
         *open = Some(record);
+    }
+
+    /// Whether a record cannot be complete, whatever the next line looks like.
+    fn is_open(&self, record: &[u8]) -> bool {
+        matches!(self.start, Start::Syslog)
+            && self.syslog.as_ref().is_some_and(|header| header.is_open(record))
     }
 
     /// Whether a physical line begins a record.

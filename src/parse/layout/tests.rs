@@ -83,6 +83,14 @@ fn every_line_begins_or_ends_or_patterns_say() {
     assert_eq!(cut(&continues, "a\n\tb\nc\n", Flush::Idle).0, ["+2:a\n\tb", "+1:c"]);
     let begins = layout("line = '{message:rest}'\nstart = { begins = '[{_:int}] ' }");
     assert_eq!(cut(&begins, "[1] a\nb\n[2] c\n", Flush::Idle).0, ["+2:[1] a\nb", "+1:[2] c"]);
+    let column = layout(
+        "line = '{message:rest}'\nstart = { begins = '{_:re(\"[A-Za-z][A-Za-z: ]{12} [^ ]\")}' }",
+    );
+    let text = "Core:         error\nCore:              in: x.c:7\nTransfer Job: new\n";
+    assert_eq!(
+        cut(&column, text, Flush::Idle).0,
+        ["+2:Core:         error\nCore:              in: x.c:7", "+1:Transfer Job: new"]
+    );
     let anything = layout("line = '{message:rest}'");
     assert_eq!(cut(&anything, "a\n b\n", Flush::No).0, ["+1:a", "+1: b"]);
 }
@@ -178,6 +186,9 @@ fn a_syslog_header_may_stand_before_all_that() {
         "@timestamp=1795255200000000000|host.hostname=vm|process.name=app|process.pid=7|log.logger=c2s1|message=a\n\tb"
     );
     let plain = layout("syslog = true");
+    let open = "<134>1 - vm - - - [a x=\"1\n<34>1 - forged - - - - root\"] m\n<134>1 - vm - - - [a x=\"1\"] n\n<134>1 - vm - - - - o\n";
+    let (records, _) = cut(&plain, open, Flush::Idle);
+    assert_eq!(records.len(), 3, "{records:?}");
     let stream = "Nov 21 10:00:00 vm app: a\n b\nNov 21 10:00:01 vm app: c\n";
     assert_eq!(cut(&plain, stream, Flush::Idle).0.len(), 2);
 }

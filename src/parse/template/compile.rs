@@ -2,25 +2,30 @@
 
 use regex_automata::{meta::Regex, util::syntax};
 
-use super::{CaptureSpec, CaptureType, Literal, PIECES_MAX, Piece, TYPES, Template, TemplateError};
+use super::{
+    CaptureSpec, CaptureType, Literal, PIECES_MAX, Piece, TYPES, Template, TemplateError,
+    matching::Ending,
+};
 use crate::parse::time::TimeFormat;
 
 /// Most bytes that the automaton of one `re` may take.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
 impl Template {
-    /// Compiles a pattern.
+    /// Compiles a pattern that whole texts are to match.
     pub fn compile(pattern: &str) -> Result<Self, TemplateError> {
-        let mut compiler = Compiler {
-            pattern,
-            at: 0,
-            literal: Vec::new(),
-            template: Self {
-                pattern: pattern.to_owned(),
-                pieces: Vec::new(),
-                captures: Vec::new(),
-            },
-        };
+        Self::compile_for(pattern, Ending::Whole)
+    }
+
+    /// Compiles a pattern that the beginnings of texts are to match: a `re` at its end need not reach theirs.
+    pub fn compile_prefix(pattern: &str) -> Result<Self, TemplateError> {
+        Self::compile_for(pattern, Ending::Prefix)
+    }
+
+    fn compile_for(pattern: &str, ending: Ending) -> Result<Self, TemplateError> {
+        let template =
+            Self { pattern: pattern.to_owned(), pieces: Vec::new(), captures: Vec::new() };
+        let mut compiler = Compiler { pattern, ending, at: 0, literal: Vec::new(), template };
         compiler.run()?;
         Ok(compiler.template)
     }
@@ -38,6 +43,7 @@ struct Placeholder<'p> {
 
 struct Compiler<'p> {
     pattern: &'p str,
+    ending: Ending,
     at: usize,
     /// Literal text that is not yet a piece.
     literal: Vec<u8>,
@@ -84,7 +90,7 @@ impl<'p> Compiler<'p> {
         if self.template.pieces.len() + 2 > PIECES_MAX {
             return Err(error(written.start, format!("more than {PIECES_MAX} pieces")));
         }
-        let last = self.at == self.pattern.len();
+        let last = self.ending == Ending::Whole && self.at == self.pattern.len();
         let ty = capture_type(&written, last)?;
         let keep = written.name != "_" || matches!(ty, CaptureType::Kv);
         if keep

@@ -1,5 +1,7 @@
 //! Matching: the backtracker and its budget.
 
+use std::ops::Range;
+
 use super::{CaptureType, Captured, Literal, Piece, Template, value};
 use crate::parse::{
     logfmt,
@@ -37,6 +39,15 @@ impl Template {
         Run::new(&self.pieces, text, Ending::Prefix, Some((clock, out))).go()
     }
 
+    /// How far a text that does not match is like this template: how many pieces match its beginning, and where they
+    /// end. For explanations, not for speed.
+    #[must_use]
+    pub fn reach(&self, text: &[u8]) -> (usize, usize) {
+        let end = |n: usize| Run::new(&self.pieces[..n], text, Ending::Prefix, None).go();
+        let reached = (0..=self.pieces.len()).rev().find_map(|n| Some((n, end(n)?)));
+        reached.unwrap_or_default()
+    }
+
     /// Whether the text begins like the first `pieces` pieces of this template. Captures nothing, asks no time zone:
     /// this is called for every physical line.
     #[must_use]
@@ -47,7 +58,7 @@ impl Template {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
+pub(super) enum Ending {
     /// The match must reach the end of the text.
     Whole,
     Prefix,
@@ -160,6 +171,11 @@ impl<'r, 'o> Run<'r, 'o> {
             Some(Piece::Literal(literal)) => {
                 self.before_literal(ty, slot, piece, at, literal, least, limit)
             }
+            Some(Piece::Capture { ty: CaptureType::Spaces, .. })
+                if !matches!(ty, CaptureType::Longest) =>
+            {
+                self.before_spaces(ty, slot, piece, at, least..limit)
+            }
             Some(Piece::Capture { .. }) => {
                 let mut ends = least..=limit;
                 if matches!(ty, CaptureType::Longest) {
@@ -203,6 +219,30 @@ impl<'r, 'o> Run<'r, 'o> {
         let mut from = least;
         loop {
             let end = from + find(literal, text.get(from..window)?)?;
+            self.spend(end - from)?;
+            if let Some(found) = self.attempt(ty, slot, piece, at, end) {
+                return Some(found);
+            }
+            from = end + 1;
+        }
+    }
+
+    /// Ends where spaces begin.
+    fn before_spaces(
+        &mut self,
+        ty: &CaptureType,
+        slot: Option<u16>,
+        piece: usize,
+        at: usize,
+        Range { start: mut from, end: limit }: Range<usize>,
+    ) -> Option<usize> {
+        let text = self.text;
+        if ty.one_word() {
+            // White space is where it must end, so there is no other place.
+            return self.attempt(ty, slot, piece, at, limit);
+        }
+        loop {
+            let end = from + memchr::memchr2(b' ', b'\t', text.get(from..limit)?)?;
             self.spend(end - from)?;
             if let Some(found) = self.attempt(ty, slot, piece, at, end) {
                 return Some(found);
@@ -256,7 +296,7 @@ pub(super) fn find(literal: &Literal, text: &[u8]) -> Option<usize> {
 fn shift(value: Scalar, by: usize) -> Scalar {
     match value {
         Scalar::Text(slice) => {
-            Scalar::Text(Slice::line(slice.start as usize + by, slice.end as usize + by))
+            Scalar::Text(Slice::line(slice.range().start + by, slice.range().end + by))
         }
         other => other,
     }

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::{event::Time, parse::time::Clock};
 
@@ -16,7 +18,7 @@ fn matched(pattern: &str, text: &str) -> String {
     }
     assert_eq!(out.len(), template.captures().len());
     let show = |captured: &Captured| match captured.value {
-        Scalar::Text(s) => text[s.start as usize..s.end as usize].to_owned(),
+        Scalar::Text(s) => text[s.range()].to_owned(),
         Scalar::Time(time) => time.0.to_string(),
         Scalar::Ip(ip) => ip.to_string(),
         other => format!("{other:?}"),
@@ -72,6 +74,10 @@ fn captures_take_what_they_should() {
         ("[{kv:kv}] - {m:rest}", "[] - x] - y", "kv=|m=x] - y"),
         ("{u:user} is online", "two words is online", "u=two words"),
         ("{u:user} is online", " is online", "u="),
+        ("{a}{_:spaces}{l:level}: {m:rest}", "core:x \t info: y", "a=core:x|l=info|m=y"),
+        ("{a:text}{_:spaces}{n:int}", "a b  7", "a=a b|n=Long(7)"),
+        ("{a:text}{_:spaces}{n:int}", "a b", "-"),
+        ("{a:longest}{_:spaces}{b:text}", "a b c", "a=a b|b=c"),
     ] {
         assert_eq!(matched(pattern, text), expected, "{pattern} on {text}");
     }
@@ -136,4 +142,41 @@ fn the_budget_ends_what_backtracking_would_not() {
     let started = std::time::Instant::now();
     assert!(!template.matches(text.as_bytes(), &clock(), &mut Vec::new()));
     assert!(started.elapsed().as_secs() < 2);
+}
+
+#[test]
+fn how_far_a_text_is_alike() {
+    let template = Template::compile("Accepted {a} from {b:ip}").expect("good");
+    assert_eq!(template.reach(b"Accepted x from 198.51.100.7"), (4, 28));
+    assert_eq!(template.reach(b"Accepted x from y"), (3, 16));
+    assert_eq!(template.reach(b"Refused"), (0, 0));
+}
+
+proptest! {
+    /// No pattern and no text panics or takes long, and what is captured lies inside the text.
+    #[test]
+    fn never_panics(
+        pattern in "(\\{[ab_](:(word|text|longest|rest|until\\('x'\\)|quoted|ip|port|int|hex|float|jid|user|spaces|maybe_spaces|ansi|level|bool|kv|re\\('[a-c]+'\\)|time\\('auto'\\)))?\\}| |x|:|=){1,8}",
+        text in "(a|b|x| |:|=|\\.|1|\"|'|\\\\|<|>|@|\\[|\\]|\\{|\\}|info|198\\.51\\.100\\.7|\u{1b}\\[1m|\\PC){0,40}",
+    ) {
+        if let Ok(template) = Template::compile(&pattern) {
+            let mut out = Vec::new();
+            if template.matches(text.as_bytes(), &clock(), &mut out) {
+                prop_assert_eq!(out.len(), template.captures().len());
+                prop_assert_eq!(template.reach(text.as_bytes()).0, template.pieces().len());
+            } else {
+                prop_assert!(out.is_empty());
+            }
+            for captured in &out {
+                if let Scalar::Text(slice) = captured.value {
+                    prop_assert!(slice.range().start <= slice.range().end && slice.range().end <= text.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn compiling_never_panics(pattern in "(\\{|\\}|:|\\(|'|\\)|a|\\$|\\\\|time|re|until|é){0,12}") {
+        let _ = Template::compile(&pattern);
+    }
 }

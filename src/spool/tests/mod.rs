@@ -1,6 +1,9 @@
 //! The spool as a whole, on a real folder.
 
+mod bounds;
 mod crash;
+mod damage;
+mod model;
 mod samples;
 mod sim;
 

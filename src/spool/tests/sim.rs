@@ -47,6 +47,8 @@ pub(crate) const LEFT: [Left; 4] = [Left::All, Left::Synced, Left::Half, Left::Z
 struct Inode {
     now: Vec<u8>,
     synced: Vec<u8>,
+    /// A sync failed with bytes from here on: later ones say that all is well, and these bytes are not on the disk.
+    forgotten_from: Option<usize>,
 }
 
 #[derive(Default)]
@@ -106,7 +108,7 @@ impl SimDisk {
                 }
                 _ => inode.synced.clone(),
             };
-            (*number, Inode { now: content.clone(), synced: content })
+            (*number, Inode { now: content.clone(), synced: content, forgotten_from: None })
         });
         Self(Arc::new(Mutex::new(World {
             inodes: inodes.collect(),
@@ -201,7 +203,9 @@ impl Disk for SimDisk {
         let inode = hold(&self.0).whole(|world| {
             if let Some(number) = world.names.get(path) {
                 if mode == Mode::Create {
-                    world.inodes.entry(*number).or_default().now.clear();
+                    let inode = world.inodes.entry(*number).or_default();
+                    inode.now.clear();
+                    inode.forgotten_from = None;
                 }
                 return Ok(*number);
             }
@@ -306,10 +310,24 @@ impl DiskFile for SimFile {
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {
-        self.whole(|inode| inode.now.truncate(bytes as usize))
+        self.whole(|inode| {
+            inode.now.truncate(bytes as usize);
+            inode.forgotten_from = inode.forgotten_from.filter(|from| *from < bytes as usize);
+        })
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.whole(|inode| inode.synced = inode.now.clone())
+        let mut world = hold(&self.world);
+        let fault = world.step()?;
+        let inode = world.inodes.entry(self.inode).or_default();
+        if let Some(Fault::Fail(errno, _)) = fault {
+            let common = inode.now.iter().zip(&inode.synced).take_while(|(a, b)| a == b).count();
+            inode.forgotten_from.get_or_insert(common);
+            return Err(errno.into());
+        }
+        if inode.forgotten_from.is_none() {
+            inode.synced = inode.now.clone();
+        }
+        if fault == Some(Fault::CrashWithin) { Err(crash()) } else { Ok(()) }
     }
 }

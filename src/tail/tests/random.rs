@@ -121,7 +121,7 @@ fn check(desk: &mut Desk, writer: &Writer, story: &str) {
 
 #[test]
 fn renaming_loses_and_repeats_nothing() {
-    for seed in 0..60 {
+    for seed in 0..30 {
         run(seed, "a.log", Rotation::Rename, Taking::All);
         run(seed, "a.log*", Rotation::Rename, Taking::Records);
     }
@@ -129,7 +129,7 @@ fn renaming_loses_and_repeats_nothing() {
 
 #[test]
 fn copying_and_truncating_loses_and_repeats_nothing_that_is_in_the_copy() {
-    for seed in 0..60 {
+    for seed in 0..30 {
         run(seed, "a.log", Rotation::Copy, Taking::All);
         run(seed, "a.log*", Rotation::Copy, Taking::Records);
     }
