@@ -16,6 +16,7 @@
     ("privacy/standard.toml", include_str!("privacy/standard.toml")),
     ("privacy/strict.toml", include_str!("privacy/strict.toml")),
     ("schemas/cef.toml", include_str!("schemas/cef.toml")),
+    ("sources/ejabberd.toml", include_str!("sources/ejabberd.toml")),
     ("sources/prosody.toml", include_str!("sources/prosody.toml")),
     ("sources/tox-app.toml", include_str!("sources/tox-app.toml")),
 ]
