@@ -140,8 +140,9 @@ fn ship_and_compare(folder: &Path, stream: &str) {
     for (name, server) in [("rsyslog", &rsyslog), ("syslog-ng", &syslog_ng)] {
         let received = server.received();
         let ids = check_messages(name, &received);
-        assert_eq!(ids.len(), received.len(), "{name}: an event twice");
-        assert_eq!(received.len(), wanted, "{name}; {report}");
+        assert_eq!(ids.len(), wanted, "{name}: different events; {report}");
+        let own = received.iter().filter(|message| message.message.contains("|towline."));
+        assert_eq!(received.len() - own.count(), wanted, "{name}: an event twice");
     }
     check_documents(node, stream, wanted);
     eprintln!("{wanted} records, each once at rsyslog, syslog-ng and OpenSearch");
@@ -157,6 +158,10 @@ fn check_messages(name: &str, received: &[Received]) -> BTreeSet<String> {
         let parsed = strict::rfc5424(raw).unwrap_or_else(|error| panic!("{name}: {error}: {raw}"));
         let cef =
             strict::cef(parsed.message).unwrap_or_else(|error| panic!("{name}: {error}: {raw}"));
+        // The agent's own events come beside those of the lines.
+        if cef.header[4].starts_with("towline.") {
+            continue;
+        }
         let id = cef
             .extension
             .get("externalId")
@@ -169,7 +174,10 @@ fn check_messages(name: &str, received: &[Received]) -> BTreeSet<String> {
 
 /// Each event is once in the data stream; its types are those of its mapping, and no field was turned away.
 fn check_documents(node: &OpenSearch, stream: &str, wanted: usize) {
-    assert_eq!(node.count(stream), wanted as u64, "documents in the data stream");
+    node.count(stream);
+    let of_lines = serde_json::json!({ "query": { "bool": { "must_not": { "prefix": { "event.code": "towline." } } } } });
+    let (_, answer) = node.call("POST", &format!("/{stream}/_count"), Some(&of_lines));
+    assert_eq!(answer["count"], wanted, "documents in the data stream: {answer}");
     let ignored = serde_json::json!({ "query": { "exists": { "field": "_ignored" } } });
     let (_, answer) = node.call("POST", &format!("/{stream}/_count"), Some(&ignored));
     assert_eq!(answer["count"], 0, "malformed fields: {answer}");
