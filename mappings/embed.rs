@@ -19,4 +19,6 @@
     ("sources/ejabberd.toml", include_str!("sources/ejabberd.toml")),
     ("sources/prosody.toml", include_str!("sources/prosody.toml")),
     ("sources/tox-app.toml", include_str!("sources/tox-app.toml")),
+    ("sources/tox-bootstrapd.toml", include_str!("sources/tox-bootstrapd.toml")),
+    ("sources/utox.toml", include_str!("sources/utox.toml")),
 ]
