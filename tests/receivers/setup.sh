@@ -33,7 +33,7 @@ need debootstrap debootstrap
 if [ ! -x "$work/syslog-ng/usr/sbin/syslog-ng" ]; then
   apt_update
   mkdir -p "$work/debs" "$work/syslog-ng"
-  (cd "$work/debs" && apt-get download -q syslog-ng-core libivykis0 libnet1 libwrap0)
+  (cd "$work/debs" && apt-get download -q syslog-ng-core libivykis0 libnet1 libwrap0 libpcre3)
   for deb in "$work"/debs/*.deb; do dpkg -x "$deb" "$work/syslog-ng"; done
 fi
 

@@ -118,7 +118,7 @@ options {{ keep-hostname(yes); chain-hostnames(no); use-dns(no); log-msg-size(65
 source s_tls {{ syslog(ip(127.0.0.1) port({tls_port}) transport("tls") flags(store-raw-message) max-connections(300)
   tls(key-file("{key}") cert-file("{cert}") ca-file("{ca}") peer-verify(required-trusted) trusted-dn("*, CN=shipper.test"))); }};
 source s_tcp {{ syslog(ip(127.0.0.1) port({tcp_port}) transport("tcp") flags(store-raw-message) max-connections(300)); }};
-template t_json {{ template("$(format-json --pair raw="$RAWMSG" --pair message="$MESSAGE" --pair app="$PROGRAM")\n"); }};
+template t_json {{ template("$(format-json --pair raw=\"$RAWMSG\" --pair message=\"$MESSAGE\" --pair app=\"$PROGRAM\")\n"); }};
 destination d_out {{ file("{work}/out.jsonl" template(t_json) flush-lines(1)); }};
 log {{ source(s_tls); source(s_tcp); destination(d_out); }};
 "#,
@@ -130,7 +130,7 @@ log {{ source(s_tls); source(s_tcp); destination(d_out); }};
         fs::write(&config, text).expect("configuration");
         let root = work().join("syslog-ng/usr");
         let command = format!(
-            "env LD_LIBRARY_PATH={root}/lib/x86_64-linux-gnu:{root}/lib/syslog-ng {root}/sbin/syslog-ng --module-path {root}/lib/syslog-ng/3.38 \
+            "env LD_LIBRARY_PATH={root}/lib/x86_64-linux-gnu:{root}/lib/syslog-ng:{root}/../lib/x86_64-linux-gnu {root}/sbin/syslog-ng --module-path {root}/lib/syslog-ng/3.38 \
              -f {config} -R {work}/persist -c {work}/ctl -p {work}/pid -F --no-caps",
             root = root.display(),
             config = config.display(),
