@@ -116,7 +116,7 @@ input(type="imtcp" address="127.0.0.1" port="{tcp_port}" ruleset="all" StreamDri
             r#"@version: 3.38
 options {{ keep-hostname(yes); chain-hostnames(no); use-dns(no); log-msg-size(65536); stats-freq(0); frac-digits(6); ts-format(iso); keep-timestamp(yes); }};
 source s_tls {{ syslog(ip(127.0.0.1) port({tls_port}) transport("tls") flags(store-raw-message) max-connections(300)
-  tls(key-file("{key}") cert-file("{cert}") ca-file("{ca}") peer-verify(required-trusted) trusted-dn("*, CN=shipper.test"))); }};
+  tls(key-file("{key}") cert-file("{cert}") ca-file("{ca}") peer-verify(required-trusted) trusted-dn("*, CN=shipper.test", "CN=shipper.test*", "O=towline tests, CN=shipper.test"))); }};
 source s_tcp {{ syslog(ip(127.0.0.1) port({tcp_port}) transport("tcp") flags(store-raw-message) max-connections(300)); }};
 template t_json {{ template("$(format-json --pair raw=\"$RAWMSG\" --pair message=\"$MESSAGE\" --pair app=\"$PROGRAM\")\n"); }};
 destination d_out {{ file("{work}/out.jsonl" template(t_json) flush-lines(1)); }};
