@@ -26,6 +26,9 @@ use crate::{
     guard::Shippable,
 };
 
+/// Most events of a batch for which memory is taken at once.
+const RESERVE_MAX: usize = 4096;
+
 /// A place in the spool.
 pub struct Reader {
     shared: Arc<Shared>,
@@ -52,8 +55,8 @@ struct Open {
 
 /// What there is after the frame in hand.
 enum Ahead {
-    /// Another frame was taken in hand.
-    Frame,
+    /// Another frame was taken in hand, with so many events.
+    Frame(usize),
     /// Nothing yet.
     Nothing,
     /// Another segment is to be opened; it ends before this sequence.
@@ -95,7 +98,7 @@ impl Reader {
                 continue;
             }
             match self.ahead() {
-                Ok(Ahead::Frame) => {}
+                Ok(Ahead::Frame(count)) => events.reserve(count.min(events_max).min(RESERVE_MAX)),
                 Ok(Ahead::Nothing) => break,
                 Ok(Ahead::Gap(gap)) => self.gap = Some(gap),
                 // A batch has one set of tables.
@@ -210,7 +213,7 @@ impl Reader {
             self.damage(self.next, bad.why.0, bad.at..bad.to);
         }
         self.rest = events;
-        (header.next() > self.next).then_some(Ahead::Frame)
+        (header.next() > self.next).then_some(Ahead::Frame(header.events as usize))
     }
 
     fn enter(&mut self, segment: Segment, end: u64) -> Result<(), Error> {

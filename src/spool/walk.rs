@@ -129,12 +129,16 @@ impl Walk {
         if held.contains(&at) && at + count <= held.end {
             return Ok((at - held.start) as usize);
         }
-        let count = count.max(WINDOW_BYTES).min(end.saturating_sub(at));
-        self.window.resize(count as usize, 0);
+        let count = count.max(WINDOW_BYTES).min(end.saturating_sub(at)) as usize;
+        // What is held already is not read again.
+        let kept = if held.contains(&at) { (held.end - at) as usize } else { 0 };
+        let start = self.window.len() - kept;
+        self.window.copy_within(start.., 0);
+        self.window.resize(count.max(kept), 0);
         self.window_at = at;
-        let read = read_full(&*self.file, &mut self.window, at);
+        let read = read_full(&*self.file, &mut self.window[kept..], at + kept as u64);
         // A failed read must not leave bytes behind that look like the file's.
-        self.window.truncate(*read.as_ref().unwrap_or(&0));
+        self.window.truncate(kept + *read.as_ref().unwrap_or(&0));
         read.map(|_| 0)
     }
 }

@@ -3,10 +3,12 @@
 mod bounds;
 mod crash;
 mod damage;
+mod format;
 mod frames;
 mod model;
 mod samples;
 mod sim;
+mod speed;
 
 use std::{
     path::Path,
