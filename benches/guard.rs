@@ -43,7 +43,10 @@ fn main() {
             best(|| drop(black_box(privacy.apply(guard.clean(event.clone()))))) - clean
         };
         let (standard, full) = (privacy("standard"), privacy("full"));
-        println!("{session:7.0} {:6.0} {standard:8.0} {full:5.0}  {source}: {line:.60}", clean - clone);
+        println!(
+            "{session:7.0} {:6.0} {standard:8.0} {full:5.0}  {source}: {line:.60}",
+            clean - clone
+        );
     }
 }
 

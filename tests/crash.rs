@@ -165,9 +165,8 @@ fn killed_fifty_times_while_200_000_lines_are_written_and_rotated() {
     assert!(missing.is_empty(), "lost at rsyslog: {missing:?}… of {LINES}");
     // What comes twice over plain syslog is the same event: same id, so that the receiver can tell.
     let of_lines = received.iter().filter(|message| suser(&message.message).starts_with("user"));
-    let ids: BTreeSet<_> = of_lines
-        .filter_map(|m| m.message.split("externalId=").nth(1)?.split(' ').next())
-        .collect();
+    let ids: BTreeSet<_> =
+        of_lines.filter_map(|m| m.message.split("externalId=").nth(1)?.split(' ').next()).collect();
     assert_eq!(ids.len(), LINES, "one id per line");
     eprintln!(
         "killed {kills} times; search node: {} documents; rsyslog: {} messages of {LINES} lines",

@@ -167,6 +167,9 @@ fn check_messages(name: &str, received: &[Received]) -> BTreeSet<String> {
             .get("externalId")
             .unwrap_or_else(|| panic!("{name}: no externalId: {raw}"));
         assert_eq!(id.len(), 32, "{raw}");
+        let data =
+            parsed.data.get("towline@32473").unwrap_or_else(|| panic!("{name}: no SD: {raw}"));
+        assert_eq!(data.get("id"), Some(id), "{name}: {raw}");
         ids.insert(id.clone());
     }
     ids

@@ -121,7 +121,8 @@ pub fn run(
     let own = Own::new(common.clone(), watched.collect());
     let view = Arc::new(View::default());
     let board = status::Board::new(config, &agent, &spool, &view, &couriers);
-    let socket = Socket::bind(&report::socket_path(state)).map_err(at(&report::socket_path(state)))?;
+    let socket =
+        Socket::bind(&report::socket_path(state)).map_err(at(&report::socket_path(state)))?;
     runtime.spawn(socket.serve(move || board.status()));
 
     let quit = Arc::new(AtomicBool::new(false));
@@ -141,7 +142,12 @@ pub fn run(
     for (_, courier) in couriers {
         delivering.spawn(courier.run());
     }
-    info!(version = agent.version, sources = config.sources.len(), destinations = config.destinations.len(), "running");
+    info!(
+        version = agent.version,
+        sources = config.sources.len(),
+        destinations = config.destinations.len(),
+        "running"
+    );
     runtime.block_on(asked_to_stop(until))?;
 
     info!("stopping");
@@ -239,8 +245,7 @@ fn cef_table(library: &Library) -> Result<CefTable, Error> {
     let document = library
         .document(PATH)
         .ok_or_else(|| Error::Configuration(format!("there is no {PATH} among the mappings")))?;
-    CefTable::from_value(document)
-        .map_err(|error| Error::Configuration(format!("{PATH}: {error}")))
+    CefTable::from_value(document).map_err(|error| Error::Configuration(format!("{PATH}: {error}")))
 }
 
 /// The keeper: makes appends durable in time and lets segments go that every destination has passed.
@@ -262,7 +267,8 @@ fn keep(
             if let Err(problem) = spool.sync() {
                 error!("what was appended may not survive a power cut: {problem}");
             }
-            let safe: Vec<Sequence> = statuses.iter().map(|status| status.view().mark.safe).collect();
+            let safe: Vec<Sequence> =
+                statuses.iter().map(|status| status.view().mark.safe).collect();
             if let Err(problem) = spool.release(&safe) {
                 warn!("segments that nobody needs cannot be removed: {problem}");
             }
@@ -281,6 +287,9 @@ fn tell_recovered(recovered: &crate::spool::Recovered) {
         error!(path = %path.display(), "a segment cannot be read and was set aside: {why}");
     }
     for (name, why) in &recovered.cursors {
-        error!(destination = name, "its cursor cannot be read, it begins with the oldest event: {why}");
+        error!(
+            destination = name,
+            "its cursor cannot be read, it begins with the oldest event: {why}"
+        );
     }
 }

@@ -68,10 +68,15 @@ impl Own {
         let (kind, path, text) = match said {
             Said::RotatedAway(lost) => {
                 let bytes = lost.bytes.max(1);
-                ("towline.rotated_away", &lost.path, format!("at least {bytes} bytes were gone before they could be read"))
+                (
+                    "towline.rotated_away",
+                    &lost.path,
+                    format!("at least {bytes} bytes were gone before they could be read"),
+                )
             }
             Said::Truncated(truncated) => {
-                let text = format!("truncated or rewritten, generation {} begins", truncated.generation);
+                let text =
+                    format!("truncated or rewritten, generation {} begins", truncated.generation);
                 ("towline.source_truncated", &truncated.path, text)
             }
             Said::Unreadable(problem) => {
@@ -109,7 +114,11 @@ impl Own {
             let view = watched.status.view();
             let dead = view.mark.tally.dead;
             if dead > watched.told {
-                news.push((watched.name.clone(), dead - watched.told, view.dead_letter.unwrap_or_default()));
+                news.push((
+                    watched.name.clone(),
+                    dead - watched.told,
+                    view.dead_letter.unwrap_or_default(),
+                ));
             }
         }
         for (name, count, reason) in news {
@@ -120,13 +129,21 @@ impl Own {
             self.push("towline.dead_letter", &text, now, harvest, |event| {
                 event.push_text(field::ERROR_MESSAGE, reason.as_bytes());
             });
-            if let Some(watched) = self.destinations.iter_mut().find(|watched| watched.name == name) {
+            if let Some(watched) = self.destinations.iter_mut().find(|watched| watched.name == name)
+            {
                 watched.told += count;
             }
         }
     }
 
-    fn about_file(&mut self, kind: &str, path: &Path, text: &str, now: Time, harvest: &mut Harvest) {
+    fn about_file(
+        &mut self,
+        kind: &str,
+        path: &Path,
+        text: &str,
+        now: Time,
+        harvest: &mut Harvest,
+    ) {
         let text = format!("{}: {text}", path.display());
         self.push(kind, &text, now, harvest, |event| {
             event.push_text(field::LOG_PATH, path.as_os_str().as_encoded_bytes());
@@ -139,7 +156,8 @@ impl Own {
         if self.said.len() >= SAID_MAX {
             self.said.retain(|_, at| now.duration_since(*at) < REPEAT);
         }
-        let said = self.said.entry(format!("{kind} {what}")).or_insert_with(|| now - REPEAT - REPEAT);
+        let said =
+            self.said.entry(format!("{kind} {what}")).or_insert_with(|| now - REPEAT - REPEAT);
         let news = now.duration_since(*said) >= REPEAT;
         if news {
             *said = now;
@@ -147,7 +165,14 @@ impl Own {
         news
     }
 
-    fn push(&mut self, kind: &str, text: &str, now: Time, harvest: &mut Harvest, add: impl FnOnce(&mut Event<Raw>)) {
+    fn push(
+        &mut self,
+        kind: &str,
+        text: &str,
+        now: Time,
+        harvest: &mut Harvest,
+        add: impl FnOnce(&mut Event<Raw>),
+    ) {
         // Kinds come from the shipped catalogue, which a user's folder may have emptied.
         let Some(id) = self.common.tables.kind_id(kind) else { return };
         self.count += 1;

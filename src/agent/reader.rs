@@ -22,7 +22,7 @@ use crate::{
     event::Time,
     report,
     spool::{Error as SpoolError, Spool},
-    tail::{Chunk, FileId, Flush, Taken, Tailer, Turn},
+    tail::{Chunk, FileId, Flush, Tailer, Taken, Turn},
 };
 
 /// How long a turn waits when there is nothing to read; also how often the agent looks after itself.
@@ -128,7 +128,11 @@ impl Reader {
             self.seen.remove(file);
         }
         self.spool.forget_files(&gone);
-        if harvest.events.is_empty() && harvest.books.is_empty() && positions.is_empty() && gone.is_empty() {
+        if harvest.events.is_empty()
+            && harvest.books.is_empty()
+            && positions.is_empty()
+            && gone.is_empty()
+        {
             return true;
         }
         loop {
@@ -171,9 +175,13 @@ fn look_back(chunk: &Chunk<'_>, refinery: &mut Refinery, now: Time) {
         return;
     };
     let whole = before.len() as u64 == chunk.offset;
-    let begin = if whole { 0 } else { memchr::memchr(b'\n', &before).map_or(before.len(), |n| n + 1) };
+    let begin =
+        if whole { 0 } else { memchr::memchr(b'\n', &before).map_or(before.len(), |n| n + 1) };
     let offset = chunk.offset - (before.len() - begin) as u64;
-    refinery.remember(&Chunk { offset, bytes: &before[begin..], flush: Flush::Idle, cut: 0, ..*chunk }, now);
+    refinery.remember(
+        &Chunk { offset, bytes: &before[begin..], flush: Flush::Idle, cut: 0, ..*chunk },
+        now,
+    );
 }
 
 /// Up to [`LOOK_BACK_BYTES`] before a chunk, if its path still leads to the same bytes.

@@ -75,16 +75,15 @@ pub(crate) struct Refinery {
 impl Refinery {
     /// The refinery of a configured source. `Err` says what of it does not fit its mapping.
     pub(crate) fn new(common: Common, source: &Source, mapping: Mapping) -> Result<Self, String> {
-        let forced = match &source.layout {
-            None => None,
-            Some(name) => Some(
-                mapping
-                    .layouts
-                    .iter()
-                    .position(|layout| layout.name() == name)
-                    .ok_or_else(|| format!("mapping {} has no layout \"{name}\"", mapping.name))?,
-            ),
-        };
+        let forced =
+            match &source.layout {
+                None => None,
+                Some(name) => Some(
+                    mapping.layouts.iter().position(|layout| layout.name() == name).ok_or_else(
+                        || format!("mapping {} has no layout \"{name}\"", mapping.name),
+                    )?,
+                ),
+            };
         let rules = mapping.session.as_ref().map(|spec| Rules::new(spec, &common.tables));
         let memory = rules.transpose().map_err(|error| error.to_string())?;
         let drop = source
@@ -133,7 +132,9 @@ impl Refinery {
 
     /// Learns the connections of lines that were shipped before, so that later lines are completed by them.
     pub(crate) fn remember(&mut self, chunk: &Chunk<'_>, now: Time) {
-        let Some((layout, _)) = self.layout(chunk).filter(|_| self.memory.is_some()) else { return };
+        let Some((layout, _)) = self.layout(chunk).filter(|_| self.memory.is_some()) else {
+            return;
+        };
         let mut cuts = Vec::new();
         self.mapping.layouts[layout].records(chunk.bytes, chunk.flush, &mut cuts);
         let clock = Clock::new(self.zone.clone(), later(chunk.modified, now), None);
@@ -204,7 +205,10 @@ impl Refinery {
         event
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call, and a struct would only name the same things again")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call, and a struct would only name the same things again"
+    )]
     fn event(
         &mut self,
         layout: usize,

@@ -59,7 +59,10 @@ impl Board {
             sources: config.sources.iter().map(source).collect(),
             spool: spool.clone(),
             view: view.clone(),
-            destinations: couriers.iter().map(|(name, courier)| destination(name, courier, spool)).collect(),
+            destinations: couriers
+                .iter()
+                .map(|(name, courier)| destination(name, courier, spool))
+                .collect(),
         }
     }
 
@@ -81,7 +84,11 @@ impl Board {
                 books: self.spool.books(),
             },
             sources,
-            destinations: self.destinations.iter().map(|destination| self.one(destination)).collect(),
+            destinations: self
+                .destinations
+                .iter()
+                .map(|destination| self.one(destination))
+                .collect(),
         }
     }
 

@@ -26,7 +26,8 @@ pub(super) fn summary(config: &Config) -> String {
         WhenFull::Wait => "reading waits when it is full",
         WhenFull::DropOldest => "the oldest events are dropped when it is full",
     };
-    let detail = format!("{}, up to {}; {full}", spool.folder.display(), show_size(spool.bytes_max));
+    let detail =
+        format!("{}, up to {}; {full}", spool.folder.display(), show_size(spool.bytes_max));
     head(&mut text, "spool", "", &detail);
     for destination in &config.destinations {
         head(&mut text, "destination", &destination.name, &destination_line(destination));

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -51,19 +51,9 @@ impl Agent {
         assert!(status.success(), "{status}: {}", self.errors());
     }
 
-    /// Whether it still runs.
-    pub(crate) fn alive(&mut self) -> bool {
-        self.child.try_wait().expect("wait").is_none()
-    }
-
     /// What it wrote to standard error.
     pub(crate) fn errors(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// Its process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 }
 
@@ -77,11 +67,6 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Runs the binary to its end.
-pub(crate) fn output(args: &[&str]) -> Output {
-    towline().args(args).stdin(Stdio::null()).output().expect("towline runs")
 }
 
 /// `towline status --json` of an agent, or null.

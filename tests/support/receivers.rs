@@ -60,8 +60,6 @@ pub(crate) struct Received {
     pub(crate) raw: String,
     /// Its MSG part.
     pub(crate) message: String,
-    /// APP-NAME.
-    pub(crate) app_name: String,
 }
 
 /// A syslog server that writes what it receives as JSON lines.
@@ -70,11 +68,9 @@ pub(crate) struct SyslogServer {
     command: String,
     log: PathBuf,
     out: PathBuf,
-    keys: [&'static str; 3],
+    keys: [&'static str; 2],
     /// RFC 5425, mutual TLS: the client must be `shipper.test`.
     pub(crate) tls_port: u16,
-    /// RFC 6587 octet counting.
-    pub(crate) tcp_port: u16,
 }
 
 impl SyslogServer {
@@ -82,18 +78,16 @@ impl SyslogServer {
     pub(crate) fn rsyslog(folder: &Path) -> Self {
         let folder = folder.join("rsyslog");
         fs::create_dir_all(&folder).expect("folder");
-        let (tls_port, tcp_port) = (free_port(), free_port());
+        let tls_port = free_port();
         let config = folder.join("rsyslog.conf");
         let text = format!(
             r#"global(workDirectory="{work}" parser.escapeControlCharactersOnReceive="off" parser.dropTrailingLFOnReception="off"
   defaultNetstreamDriver="gtls" defaultNetstreamDriverCAFile="{ca}" defaultNetstreamDriverCertFile="{cert}" defaultNetstreamDriverKeyFile="{key}")
 module(load="imtcp" maxSessions="500")
 template(name="json" type="list" option.jsonf="on") {{
-  property(outname="raw" name="rawmsg" format="jsonf") property(outname="message" name="msg" format="jsonf")
-  property(outname="app" name="app-name" format="jsonf") }}
+  property(outname="raw" name="rawmsg" format="jsonf") property(outname="message" name="msg" format="jsonf") }}
 ruleset(name="all") {{ action(type="omfile" file="{work}/out.jsonl" template="json" asyncWriting="off" flushOnTXEnd="on") }}
 input(type="imtcp" address="127.0.0.1" port="{tls_port}" ruleset="all" StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/name" PermittedPeer=["shipper.test"])
-input(type="imtcp" address="127.0.0.1" port="{tcp_port}" ruleset="all" StreamDriver.Name="ptcp" StreamDriver.Mode="0")
 "#,
             work = folder.display(),
             ca = certificate("ca.pem").display(),
@@ -103,24 +97,23 @@ input(type="imtcp" address="127.0.0.1" port="{tcp_port}" ruleset="all" StreamDri
         fs::write(&config, text).expect("configuration");
         let command =
             format!("rsyslogd -n -f {} -i {}", config.display(), folder.join("pid").display());
-        Self::started(command, folder, ["raw", "message", "app"], tls_port, tcp_port)
+        Self::started(command, folder, ["raw", "message"], tls_port)
     }
 
     /// syslog-ng.
     pub(crate) fn syslog_ng(folder: &Path) -> Self {
         let folder = folder.join("syslog-ng");
         fs::create_dir_all(&folder).expect("folder");
-        let (tls_port, tcp_port) = (free_port(), free_port());
+        let tls_port = free_port();
         let config = folder.join("syslog-ng.conf");
         let text = format!(
             r#"@version: 3.38
 options {{ keep-hostname(yes); chain-hostnames(no); use-dns(no); log-msg-size(65536); stats-freq(0); frac-digits(6); ts-format(iso); keep-timestamp(yes); }};
 source s_tls {{ syslog(ip(127.0.0.1) port({tls_port}) transport("tls") flags(store-raw-message) max-connections(300)
   tls(key-file("{key}") cert-file("{cert}") ca-file("{ca}") peer-verify(required-trusted) trusted-dn("*, CN=shipper.test", "CN=shipper.test*", "O=towline tests, CN=shipper.test"))); }};
-source s_tcp {{ syslog(ip(127.0.0.1) port({tcp_port}) transport("tcp") flags(store-raw-message) max-connections(300)); }};
-template t_json {{ template("$(format-json --pair raw=\"$RAWMSG\" --pair message=\"$MESSAGE\" --pair app=\"$PROGRAM\")\n"); }};
+template t_json {{ template("$(format-json --pair raw=\"$RAWMSG\" --pair message=\"$MESSAGE\")\n"); }};
 destination d_out {{ file("{work}/out.jsonl" template(t_json) flush-lines(1)); }};
-log {{ source(s_tls); source(s_tcp); destination(d_out); }};
+log {{ source(s_tls); destination(d_out); }};
 "#,
             work = folder.display(),
             ca = certificate("ca.pem").display(),
@@ -136,18 +129,12 @@ log {{ source(s_tls); source(s_tcp); destination(d_out); }};
             config = config.display(),
             work = folder.display(),
         );
-        Self::started(command, folder, ["raw", "message", "app"], tls_port, tcp_port)
+        Self::started(command, folder, ["raw", "message"], tls_port)
     }
 
-    fn started(
-        command: String,
-        folder: PathBuf,
-        keys: [&'static str; 3],
-        tls_port: u16,
-        tcp_port: u16,
-    ) -> Self {
+    fn started(command: String, folder: PathBuf, keys: [&'static str; 2], tls_port: u16) -> Self {
         let (log, out) = (folder.join("log"), folder.join("out.jsonl"));
-        let mut server = Self { process: None, command, log, out, keys, tls_port, tcp_port };
+        let mut server = Self { process: None, command, log, out, keys, tls_port };
         server.start();
         server
     }
@@ -171,7 +158,7 @@ log {{ source(s_tls); source(s_tcp); destination(d_out); }};
     /// All that it received so far.
     pub(crate) fn received(&self) -> Vec<Received> {
         let Ok(file) = fs::File::open(&self.out) else { return Vec::new() };
-        let [raw, message, app] = self.keys;
+        let [raw, message] = self.keys;
         let text = |value: &Value, key| value[key].as_str().unwrap_or_default().to_owned();
         BufReader::new(file)
             .split(b'\n')
@@ -180,11 +167,7 @@ log {{ source(s_tls); source(s_tcp); destination(d_out); }};
                 let value: Value = serde_json::from_slice(&line).unwrap_or_else(|error| {
                     panic!("{error}: {}", String::from_utf8_lossy(&line));
                 });
-                Received {
-                    raw: text(&value, raw),
-                    message: text(&value, message),
-                    app_name: text(&value, app),
-                }
+                Received { raw: text(&value, raw), message: text(&value, message) }
             })
             .collect()
     }

@@ -5,12 +5,6 @@ use std::collections::BTreeMap;
 /// A message of RFC 5424, taken apart.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
-    /// 0–191.
-    pub(crate) priority: u8,
-    /// TIMESTAMP.
-    pub(crate) timestamp: &'a str,
-    /// APP-NAME.
-    pub(crate) app_name: &'a str,
     /// SD-ID → PARAM-NAME → value, unescaped.
     pub(crate) data: BTreeMap<&'a str, BTreeMap<&'a str, String>>,
     /// MSG.
@@ -41,12 +35,12 @@ pub(crate) fn rfc5424(message: &str) -> Result<Message<'_>, String> {
     let fraction = timestamp.split_once('.').map_or("", |(_, f)| f.trim_end_matches('Z'));
     check(timestamp.contains('T') && timestamp.ends_with('Z') && fraction.len() <= 6, "TIMESTAMP")?;
     header_field(&mut rest, "HOSTNAME", 255)?;
-    let app_name = header_field(&mut rest, "APP-NAME", 48)?;
+    header_field(&mut rest, "APP-NAME", 48)?;
     header_field(&mut rest, "PROCID", 128)?;
     header_field(&mut rest, "MSGID", 32)?;
     let (data, rest) = structured_data(rest)?;
     let message = rest.strip_prefix(' ').ok_or("no space before MSG")?;
-    Ok(Message { priority, timestamp, app_name, data, message })
+    Ok(Message { data, message })
 }
 
 type Data<'a> = BTreeMap<&'a str, BTreeMap<&'a str, String>>;

@@ -57,12 +57,11 @@ prop_compose! {
     }
 }
 
+/// A frame, taken apart again.
+type Decoded = (Header, Vec<Event<Shippable>>, State);
+
 /// All frames of one append, taken apart again.
-fn decode_all(
-    bytes: &[u8],
-    salt: u32,
-    tables: &Tables,
-) -> Result<Vec<(Header, Vec<Event<Shippable>>, State)>, Damage> {
+fn decode_all(bytes: &[u8], salt: u32, tables: &Tables) -> Result<Vec<Decoded>, Damage> {
     let mut rest = bytes;
     let mut frames = Vec::new();
     while !rest.is_empty() {
