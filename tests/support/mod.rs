@@ -49,11 +49,13 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound").port()
 }
 
-/// Waits until `ready` is true, looking every 20 ms. Panics with `what` when `patience` is over.
+/// Waits until `ready` is true, looking rarely enough not to disturb what it waits for. Panics with `what` when
+/// `patience` is over.
 pub(crate) fn wait_until(what: &str, patience: Duration, mut ready: impl FnMut() -> bool) {
     let start = Instant::now();
+    let pause = (patience / 200).clamp(Duration::from_millis(20), Duration::from_millis(500));
     while !ready() {
         assert!(start.elapsed() < patience, "waited {patience:?} in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(pause);
     }
 }

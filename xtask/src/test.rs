@@ -22,7 +22,7 @@ pub(crate) fn run_all(options: &Options) -> Done {
     run("cargo", &["fmt", "--all", "--check"])?;
     run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
     // The advisory database is fetched from the network: `cargo deny check advisories` is for machines that reach it.
-    run("cargo", &["deny", "--offline", "check", "bans", "licenses", "sources"])?;
+    run("cargo", &["deny", "check", "bans", "licenses", "sources"])?;
     run("cargo", &["test", "--workspace", "--locked"])?;
     package::run_all(&package::Options { verify: true })
 }
