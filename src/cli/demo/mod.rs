@@ -109,7 +109,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<Exit, Failur
 fn verdict(screen: &mut Screen, records: usize, faults: &[String]) -> Result<Exit, Failure> {
     if faults.is_empty() {
         let text = format!(
-            "\n{records} records written, each arrived exactly once, twice over: as CEF and as ECS."
+            "\n{records} records written; each arrived exactly once as CEF and exactly once as ECS."
         );
         screen.verdict(true, &text);
         return Ok(Exit::Done);

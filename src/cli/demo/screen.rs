@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{ledger::kind, script::Record};
 
 /// Fields that every event has, or that repeat what stands beside them.
-const NOT_ESSENTIAL: [&str; 16] = [
+const NOT_ESSENTIAL: [&str; 19] = [
     "@timestamp",
     "message",
     "agent.",
@@ -21,12 +21,15 @@ const NOT_ESSENTIAL: [&str; 16] = [
     "process.",
     "related.",
     "service.",
+    "event.action",
     "event.code",
     "event.created",
     "event.dataset",
     "event.id",
     "event.kind",
     "event.module",
+    "event.type",
+    "threat.framework",
     "towline.",
 ];
 
