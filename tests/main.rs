@@ -6,6 +6,7 @@
 //! | `tidy` | the house rules: direction of imports, no product in the code, nothing of the corpus in a mapping |
 //! | `cli`, `config_errors` | the command line: exit codes, what it says of right and of broken configurations |
 //! | `corpus` | the mappings against the labelled corpus (skipped loudly where the corpus is missing) |
+//! | `demo` | `towline demo`: it ends by itself, all arrives, attacks are harmless |
 //! | `guard_types` | programs that try to get past the guard do not compile |
 //! | `delivery` | every event of the corpus exactly once at rsyslog, syslog-ng and OpenSearch |
 //! | `crash` | SIGKILL, absent and refusing receivers: nothing lost, nothing twice |
@@ -17,6 +18,7 @@ mod config_errors;
 mod corpus;
 mod crash;
 mod delivery;
+mod demo;
 mod guard_types;
 mod support;
 mod tidy;

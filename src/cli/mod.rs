@@ -3,6 +3,7 @@
 #[macro_use]
 mod exit;
 mod check;
+mod demo;
 mod dry_run;
 mod log;
 mod map;
@@ -30,6 +31,7 @@ use crate::{
 #[command(name = "towline", version, verbatim_doc_comment, after_help = exit_codes!())]
 #[command(after_long_help = concat!(
 "Examples:
+  towline demo                      see it work: bundled logs, receivers of its own, no set-up
   towline map --source NAME FILE    what becomes of this log? Nothing is sent or written
   towline check                     is the configuration right, and what will be done?
   towline check --connect           ... and do the destinations answer?
@@ -62,6 +64,7 @@ pub(crate) struct Global {
 #[derive(Subcommand, Debug)]
 enum Command {
     Check(check::Arguments),
+    Demo(demo::Arguments),
     Map(map::Arguments),
     Run(run::Arguments),
     Status(status::Arguments),
@@ -75,6 +78,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let global = &arguments.global;
     match &arguments.command {
         Command::Check(arguments) => check::run(global, arguments),
+        Command::Demo(arguments) => demo::run(global, arguments),
         Command::Map(arguments) => map::run(arguments),
         Command::Run(arguments) => run::run(global, arguments),
         Command::Status(arguments) => status::run(global, arguments),
