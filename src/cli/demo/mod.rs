@@ -79,9 +79,9 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<Exit, Failur
     let socket = report::socket_path(&loaded.config.agent.state);
     let running = Running::start(loaded).map_err(|error| failed(&error))?;
     let pace = Duration::from_millis(arguments.pace_ms);
-    let watched = write(&records, pace).map_err(|error| failed(&error)).and_then(|()| {
+    let watched = write(&records, pace).map_err(|error| failed(&error)).map(|()| {
         let patience = pace.saturating_mul(records.len().try_into().unwrap_or(u32::MAX)) + PATIENCE;
-        Ok(Watch { records: &records, socket: &socket, until: Instant::now() + patience })
+        Watch { records: &records, socket: &socket, until: Instant::now() + patience }
     });
     let watch = match watched {
         Ok(watch) => watch,
