@@ -79,21 +79,23 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<Exit, Failur
     let socket = report::socket_path(&loaded.config.agent.state);
     let running = Running::start(loaded).map_err(|error| failed(&error))?;
     let pace = Duration::from_millis(arguments.pace_ms);
-    let watched = write(&records, pace).map_err(|error| failed(&error)).map(|()| {
-        let patience = pace.saturating_mul(records.len().try_into().unwrap_or(u32::MAX)) + PATIENCE;
-        Watch { records: &records, socket: &socket, until: Instant::now() + patience }
-    });
-    let watch = match watched {
-        Ok(watch) => watch,
-        Err(failure) => {
-            running.stop()?;
-            return Err(failure);
-        }
-    };
+    if let Err(error) = write(&records, pace) {
+        running.stop()?;
+        return Err(failed(&error));
+    }
+    let patience = pace.saturating_mul(records.len().try_into().unwrap_or(u32::MAX)) + PATIENCE;
+    let watch = Watch { records: &records, socket: &socket, until: Instant::now() + patience };
     let mut ledger = Ledger::default();
     let status = watch.watch(&receivers, &running, &mut ledger, &mut screen);
     let mut faults = ledger.faults(&records);
+    let ended = running.thread.is_finished();
     running.stop()?;
+    if ended {
+        return Err(Failure::new(
+            Exit::Failed,
+            "stopped by a signal before everything had arrived",
+        ));
+    }
     receivers.arrivals.try_iter().for_each(|received| ledger.take(received));
     faults.extend(ledger.repeated());
     match status {
@@ -146,10 +148,11 @@ fn prepare(script: &Script, folder: &Path, receivers: &Receivers) -> io::Result<
     for source in &script.sources {
         let path = source.path(folder);
         File::create_new(&path)?;
-        let (name, mapping, zone) = (&source.name, &source.mapping, &source.time_zone);
+        let (name, zone) = (&source.name, &source.time_zone);
+        let (mapping, layout) = (&source.mapping, &source.layout);
         let _ = write!(
             config,
-            "\n[source.{name}]\nmapping = {mapping:?}\nfiles = [{}]\ntime_zone = {zone:?}\n",
+            "\n[source.{name}]\nmapping = {mapping:?}\nfiles = [{}]\nlayout = {layout:?}\ntime_zone = {zone:?}\n",
             quoted(path)
         );
     }

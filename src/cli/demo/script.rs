@@ -25,6 +25,7 @@ pub(super) struct Script {
 pub(super) struct Source {
     pub(super) name: String,
     pub(super) mapping: String,
+    pub(super) layout: String,
     pub(super) time_zone: String,
     /// Lines that go on with the record before, counted from 1.
     #[serde(default)]
