@@ -17,7 +17,7 @@ mod refinery;
 mod status;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -136,6 +136,7 @@ pub fn run(
         stop: quit.clone(),
         view,
         seen: HashSet::new(),
+        latest: HashMap::new(),
     };
     let reading = thread::Builder::new().name("reader".into()).spawn(|| reader.run())?;
     let mut delivering = JoinSet::new();

@@ -2,9 +2,10 @@
 //! appends both events and positions in one frame. When the spool is full it waits there, and so does reading.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs::File,
     os::unix::fs::FileExt,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -51,6 +52,8 @@ pub(crate) struct Reader {
     pub(crate) view: Arc<View>,
     /// Files whose connections are known, or need not be.
     pub(crate) seen: HashSet<FileId>,
+    /// The file that was last seen first at a path, by source: its successor's connections begin with its own.
+    pub(crate) latest: HashMap<(usize, PathBuf), FileId>,
 }
 
 impl Reader {
@@ -79,12 +82,16 @@ impl Reader {
     /// One turn and its frame. False when the spool takes nothing any more.
     fn turn(&mut self, wait: Duration, harvest: &mut Harvest) -> bool {
         let now = Time::now();
-        let Self { tailer, refineries, seen, .. } = self;
+        let Self { tailer, refineries, seen, latest, .. } = self;
         let turn = tailer.turn(wait, &mut |chunk| {
             let Some(refinery) = refineries.get_mut(chunk.source) else { return Taken::default() };
             let now = Time::now();
             if seen.insert(chunk.file) {
                 look_back(&chunk, refinery, now);
+                let before = latest.insert((chunk.source, chunk.path.to_owned()), chunk.file);
+                if let Some(before) = before.filter(|_| chunk.offset == 0) {
+                    refinery.inherit(before, chunk.file);
+                }
             }
             refinery.refine(&chunk, now, harvest)
         });
@@ -126,6 +133,7 @@ impl Reader {
         for file in &gone {
             self.refineries.iter_mut().for_each(|refinery| refinery.forget(*file));
             self.seen.remove(file);
+            self.latest.retain(|_, latest| latest != file);
         }
         self.spool.forget_files(&gone);
         if harvest.events.is_empty()

@@ -145,6 +145,13 @@ impl Refinery {
         }
     }
 
+    /// A file was rotated: connections that were open in it go on in its successor.
+    pub(crate) fn inherit(&mut self, from: FileId, to: FileId) {
+        if let Some(memory) = &mut self.memory {
+            memory.inherit(from, to);
+        }
+    }
+
     /// A file is finished: its connections are not needed any more.
     pub(crate) fn forget(&mut self, file: FileId) {
         if let Some(memory) = &mut self.memory {

@@ -88,8 +88,8 @@ impl Destinations<'_> {
         section: &mut Section<'_>,
         kind: Option<Kind>,
     ) -> Option<Settings> {
-        const BEHIND: &[(&str, Behind)] =
-            &[("hold", Behind::Hold), ("drop_oldest", Behind::DropOldest)];
+        // Letting one destination's events go while others hold theirs is not built yet: refused rather than ignored.
+        const BEHIND: &[(&str, Behind)] = &[("hold", Behind::Hold)];
         const BEGIN: &[(&str, Begin)] = &[("oldest", Begin::Oldest), ("now", Begin::Now)];
         let kinds = section.list("kinds", |value| value::kinds(value, &self.known.kinds));
         let severity_min = section.take("severity_min", value::whole(0..=10));
