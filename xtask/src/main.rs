@@ -1,4 +1,4 @@
-//! Development commands: `cargo xtask test | package | bench`. `cargo xtask --help` lists them.
+//! Development commands: `cargo xtask test | package`. `cargo xtask --help` lists them.
 
 mod package;
 mod shell;
