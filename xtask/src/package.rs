@@ -43,16 +43,14 @@ fn only(folder: &Path, extension: &str) -> Done<PathBuf> {
     }
 }
 
+/// The mirror that this machine's own apt uses.
+const MIRROR: &str = r"cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+  sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' | grep '/debian/*$' | head -1";
+
 fn verify(deb: &Path, rpm: &Path) -> Done {
     let work = project().join("target/package/roots");
     let fresh = work.join("fresh");
-    let mirror = output(
-        "sh",
-        &[
-            "-c",
-            "grep -rhoE 'https?://[^ ]*/debian/? ?|https?://[^ ]*/debian$' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -1",
-        ],
-    )?;
+    let mirror = output("sh", &["-c", MIRROR])?;
     let fresh_root = fresh.display().to_string();
     let mut debootstrap = vec!["--variant=minbase", "bookworm", fresh_root.as_str()];
     if !mirror.trim().is_empty() {
