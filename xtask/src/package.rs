@@ -104,10 +104,9 @@ fn verify_deb(root: &Path, deb: &Path) -> Done {
 }
 
 fn verify_rpm(root: &Path, rpm: &Path) -> Done {
-    run("cp", &[&rpm.display().to_string(), &root.join("towline.rpm").display().to_string()])?;
     let root_argument = format!("--root={}", root.display());
     // The fresh root is Debian's, so rpm's database knows none of the libraries that are there.
-    run("rpm", &[&root_argument, "-i", "--nodeps", "--nosignature", "/towline.rpm"])?;
+    run("rpm", &[&root_argument, "-i", "--nodeps", "--nosignature", &rpm.display().to_string()])?;
     in_root(root, INSTALLED)?;
     in_root(root, &format!("{ADD_CONFIGURATION}towline check"))?;
     in_root(root, "touch /var/lib/towline/kept")?;
