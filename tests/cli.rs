@@ -55,7 +55,6 @@ severity_min = 3
 address = ["siem.example.net:514"]
 transport = "udp"
 schema = "ecs"
-behind = "drop_oldest"
 [destination.search.elasticsearch]
 urls = ["https://search.example.net:9200"]
 "#,
@@ -73,7 +72,7 @@ urls = ["https://search.example.net:9200"]
         privacy              profile standard
         spool                FOLDER/state/spool, up to 100MB; the oldest events are dropped when it is full
         destination siem     CEF:1 over syslog (TLS) to siem.example.net:6514, [2001:db8::1]:6514; only xmpp.*; only from severity 3 on
-        destination plain    ECS over syslog (UDP, unencrypted and lossy) to siem.example.net:514; drops its oldest events when the spool is full
+        destination plain    ECS over syslog (UDP, unencrypted and lossy) to siem.example.net:514
         destination search   ECS to https://search.example.net:9200, data stream logs-towline.events-default
     "#]].assert_eq(&out);
     assert!(!folder.path().join("state").exists(), "check writes nothing");
