@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{
     agent::{Agent, status, towline},
-    certificate, corpus, project,
+    certificate, corpus, project, read,
     receivers::{OpenSearch, Received, SyslogServer},
     strict, wait_until,
 };
@@ -60,17 +60,6 @@ fn lay_out(corpus: &Path, logs: &Path, bytes_max: usize) {
         }
         assert!(count > 0, "no log for {source}");
     }
-}
-
-fn read(path: &Path) -> Vec<u8> {
-    let bytes = fs::read(path).expect("readable");
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        let mut plain = Vec::new();
-        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut plain)
-            .expect("gzip");
-        return plain;
-    }
-    bytes
 }
 
 /// Records that `towline map` sees in a file.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::support::{corpus, project};
+use crate::support::{corpus, project, read};
 
 /// All files below a folder of the project with one of these extensions. Never empty.
 fn files(folder: &str, extensions: &[&str]) -> Vec<(PathBuf, String)> {
@@ -153,7 +153,7 @@ fn told_by_labels(corpus: &Path) -> BTreeSet<String> {
                 if !name.starts_with("expected") {
                     continue;
                 }
-                for line in read_maybe_gz(&entry).lines() {
+                for line in String::from_utf8(read(&entry)).expect("UTF-8").lines() {
                     let Ok(label) = serde_json::from_str::<serde_json::Value>(line) else {
                         continue;
                     };
@@ -175,15 +175,4 @@ fn told_by_labels(corpus: &Path) -> BTreeSet<String> {
             && value != "0.0.0.0"
     });
     told
-}
-
-fn read_maybe_gz(path: &Path) -> String {
-    let bytes = fs::read(path).expect("readable");
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        let mut text = String::new();
-        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut text)
-            .expect("gzip");
-        return text;
-    }
-    String::from_utf8(bytes).expect("UTF-8")
 }

@@ -5,13 +5,11 @@ use std::sync::{Arc, PoisonError};
 use super::reader::View;
 use crate::{
     config::Config,
-    deliver::{
-        Courier, REASON_FILTER, REASON_SPOOL_FULL, Status as CourierStatus, View as CourierView,
-    },
+    deliver::{self, Courier, Status as CourierStatus, View as CourierView},
     encode,
     event::Time,
     report::{AgentStatus, Balance, DestinationStatus, SourceStatus, SpoolStatus, Status},
-    spool::{BEFORE_START, Counts, Spool},
+    spool::{Counts, Spool},
 };
 
 /// How often the books are read again when an append came in between.
@@ -27,11 +25,12 @@ pub(crate) struct Board {
     destinations: Vec<Destination>,
 }
 
-/// A destination, and how many events it never gets because it began after them.
+/// A destination, and what its cursor counted before this run: also what its courier does not, such as events from
+/// before it began.
 struct Destination {
     name: String,
     status: Arc<CourierStatus>,
-    before_start: u64,
+    before: Counts,
 }
 
 impl Board {
@@ -93,15 +92,14 @@ impl Board {
     }
 
     fn one(&self, destination: &Destination) -> DestinationStatus {
-        let Destination { name, status, before_start } = destination;
-        let before_start = *before_start;
+        let Destination { name, status, before } = destination;
         let mut view = status.view();
-        let mut balance = self.balance(&view, before_start);
+        let mut balance = self.balance(&view, before);
         // Books, spool and courier move on their own: look until nothing moved while looking.
         for _ in 0..TRIES {
             let seen = self.spool.next_sequence();
             view = status.view();
-            balance = self.balance(&view, before_start);
+            balance = self.balance(&view, before);
             if balance.closes() && seen == self.spool.next_sequence() {
                 break;
             }
@@ -109,31 +107,18 @@ impl Board {
         DestinationStatus::of(name, &view, balance)
     }
 
-    fn balance(&self, view: &CourierView, before: u64) -> Balance {
-        let tally = &view.mark.tally;
-        let dropped = [
-            (REASON_FILTER, tally.filtered),
-            (REASON_SPOOL_FULL, tally.dropped),
-            (BEFORE_START, before),
-        ];
-        let dropped = dropped.into_iter().filter(|(_, count)| *count > 0);
-        let counts = Counts {
-            shipped: tally.shipped,
-            dead: tally.dead,
-            lost: tally.lost,
-            dropped: dropped.map(|(reason, count)| (reason.to_owned(), count)).collect(),
-        };
+    fn balance(&self, view: &CourierView, before: &Counts) -> Balance {
+        let counts = deliver::counts(&view.mark.tally, before);
         Balance::of(&self.spool.books(), &counts, self.spool.pending(view.mark.acked))
     }
 }
 
 fn destination(name: &str, courier: &Courier, spool: &Spool) -> Destination {
     let cursors = spool.cursors().unwrap_or_default();
-    let kept = cursors.iter().find(|kept| kept.destination == name);
-    let before = kept.and_then(|kept| kept.counts.dropped.get(BEFORE_START).copied());
+    let kept = cursors.into_iter().find(|kept| kept.destination == name);
     Destination {
         name: name.to_owned(),
         status: courier.status(),
-        before_start: before.unwrap_or(0),
+        before: kept.map(|kept| kept.counts).unwrap_or_default(),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     config::{Config, Source, Unrecognised, show_size},
-    deliver::{self, Behind, Kind, Schema, Transport},
+    deliver::{self, Kind, Schema, Transport},
     spool::WhenFull,
     tail::{self, Matching},
 };
@@ -115,9 +115,6 @@ fn destination_line(destination: &deliver::Settings) -> String {
     }
     if destination.severity_min > 0 {
         let _ = write!(text, "; only from severity {} on", destination.severity_min);
-    }
-    if destination.behind == Behind::DropOldest {
-        text.push_str("; drops its oldest events when the spool is full");
     }
     text
 }

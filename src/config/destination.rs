@@ -10,8 +10,8 @@ use super::{
     value,
 };
 use crate::deliver::{
-    Begin, Behind, Credentials, ElasticsearchSettings, Header, Kind, Schema, Settings,
-    SyslogSettings, TlsSettings, Transport,
+    Begin, Credentials, ElasticsearchSettings, Header, Kind, Schema, Settings, SyslogSettings,
+    TlsSettings, Transport,
 };
 
 const SYSLOG: &str = "syslog";
@@ -89,11 +89,11 @@ impl Destinations<'_> {
         kind: Option<Kind>,
     ) -> Option<Settings> {
         // Letting one destination's events go while others hold theirs is not built yet: refused rather than ignored.
-        const BEHIND: &[(&str, Behind)] = &[("hold", Behind::Hold)];
+        const BEHIND: &[(&str, ())] = &[("hold", ())];
         const BEGIN: &[(&str, Begin)] = &[("oldest", Begin::Oldest), ("now", Begin::Now)];
         let kinds = section.list("kinds", |value| value::kinds(value, &self.known.kinds));
         let severity_min = section.take("severity_min", value::whole(0..=10));
-        let behind = section.take("behind", value::choice(BEHIND));
+        section.take("behind", value::choice(BEHIND));
         let start = section.take("start", value::choice(BEGIN));
         let batch_events_max = section.take("batch_events_max", value::whole(1..=100_000));
         let batch_bytes_max = section.take("batch_bytes_max", value::size(4 << 10..=64 << 20));
@@ -113,7 +113,6 @@ impl Destinations<'_> {
             kind: kind?,
             kinds: kinds.into_iter().flatten().map(|placed| placed.value.0).collect(),
             severity_min: severity_min.map_or(0, |placed| narrow(placed.value)),
-            behind: behind.map_or_else(Behind::default, |placed| placed.value),
             start: start.map_or_else(Begin::default, |placed| placed.value),
             batch_events_max: size_of(batch_events_max, BATCH_EVENTS_MAX),
             batch_bytes_max: size_of(batch_bytes_max, BATCH_BYTES_MAX),

@@ -32,8 +32,9 @@ mod tests;
 pub use self::{
     courier::{Courier, Stop, Supplies},
     status::{Status, View},
-    stock::{REASON_FILTER, REASON_SPOOL_FULL},
+    stock::counts,
 };
+pub use crate::encode::syslog::Header;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -86,16 +87,6 @@ pub enum Transport {
     Tcp,
     /// RFC 5426, one message a datagram. Lossy by nature.
     Udp,
-}
-
-/// What stands before the message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Header {
-    /// RFC 5424 with structured data.
-    #[default]
-    Rfc5424,
-    /// RFC 3164, the old BSD form.
-    Rfc3164,
 }
 
 /// How an event is written into a syslog message.
@@ -172,16 +163,6 @@ pub enum Kind {
     Elasticsearch(ElasticsearchSettings),
 }
 
-/// What a destination does when its events pile up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Behind {
-    /// Hold the spool's segments.
-    #[default]
-    Hold,
-    /// Let the oldest go when the spool is full; counted.
-    DropOldest,
-}
-
 /// Where a destination that is new to the spool begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Begin {
@@ -203,8 +184,6 @@ pub struct Settings {
     pub kinds: Vec<String>,
     /// Smallest severity it takes, 0–10.
     pub severity_min: u8,
-    /// See [`Behind`].
-    pub behind: Behind,
     /// See [`Begin`].
     pub start: Begin,
     /// Events in a batch, at most.

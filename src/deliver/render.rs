@@ -2,12 +2,9 @@
 
 use std::{io::Write, sync::Arc};
 
-use super::{Header, Kind, Schema, Settings, SyslogSettings, Transport};
+use super::{Kind, Schema, Settings, SyslogSettings, Transport};
 use crate::{
-    encode::{
-        Agent, Cef, CefTable, Ecs, Encoder, Syslog,
-        syslog::{self, Sending},
-    },
+    encode::{Agent, Cef, CefTable, Ecs, Encoder, Syslog, syslog::Sending},
     event::{Event, Tables},
     guard::Shippable,
     spool::Sequence,
@@ -93,12 +90,8 @@ impl Encode for Configured {
 }
 
 fn header(settings: &SyslogSettings, agent: &Agent, tables: &Tables) -> Syslog {
-    let SyslogSettings { facility, sd_id, message_bytes_max, .. } = settings;
-    let header = match settings.header {
-        Header::Rfc5424 => syslog::Header::Rfc5424,
-        Header::Rfc3164 => syslog::Header::Rfc3164,
-    };
-    Syslog::new(header, *facility, sd_id, *message_bytes_max, agent, tables)
+    let SyslogSettings { header, facility, sd_id, message_bytes_max, .. } = settings;
+    Syslog::new(*header, *facility, sd_id, *message_bytes_max, agent, tables)
         .in_zone(jiff::tz::TimeZone::system())
 }
 

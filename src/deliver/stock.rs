@@ -69,7 +69,8 @@ pub fn mark(kept: &Kept) -> Mark {
 }
 
 /// A tally as the cursor counts it, beside what it counted for other reasons.
-fn counts(tally: &Tally, before: &Counts) -> Counts {
+#[must_use]
+pub fn counts(tally: &Tally, before: &Counts) -> Counts {
     let mut dropped = before.dropped.clone();
     set(&mut dropped, REASON_FILTER, tally.filtered);
     set(&mut dropped, REASON_SPOOL_FULL, tally.dropped);

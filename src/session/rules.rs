@@ -5,7 +5,7 @@ use std::fmt;
 use super::KEEP_MAX;
 use crate::{
     event::{FieldId, KindDef, KindId, Tables, field},
-    map::SessionSpec,
+    map::{SessionSpec, glob},
 };
 
 /// What is learnt and inherited alike.
@@ -171,7 +171,8 @@ impl Rules {
 
     /// Whether an id is that of a connection.
     pub(crate) fn is_connection(&self, id: &[u8]) -> bool {
-        self.matching.is_empty() || self.matching.iter().any(|glob| fits(glob.as_bytes(), id))
+        self.matching.is_empty()
+            || self.matching.iter().any(|glob| glob::matches(glob.as_bytes(), id))
     }
 
     pub(crate) fn role(&self, kind: KindId) -> Role {
@@ -212,24 +213,6 @@ fn role(def: &KindDef) -> Role {
     }
 }
 
-/// Whether a text fits a glob with `*` for any run of bytes. Steps: at most both lengths multiplied, and ids are short.
-fn fits(glob: &[u8], text: &[u8]) -> bool {
-    let Some(star) = glob.iter().position(|b| *b == b'*') else { return glob == text };
-    let (before, mut rest) = glob.split_at(star);
-    let Some(mut text) = text.strip_prefix(before) else { return false };
-    while let Some(behind) = rest.strip_prefix(b"*") {
-        let next = behind.iter().position(|b| *b == b'*').unwrap_or(behind.len());
-        let (piece, more) = behind.split_at(next);
-        if more.is_empty() {
-            return text.ends_with(piece);
-        }
-        let Some(at) = memchr::memmem::find(text, piece) else { return false };
-        text = &text[at + piece.len()..];
-        rest = more;
-    }
-    text.is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,7 +229,7 @@ mod tests {
             ("a*a", "a", false),
             ("c2s", "c2s1", false),
         ] {
-            assert_eq!(fits(glob.as_bytes(), text.as_bytes()), expected, "{glob} {text}");
+            assert_eq!(glob::matches(glob.as_bytes(), text.as_bytes()), expected, "{glob} {text}");
         }
     }
 }

@@ -7,6 +7,8 @@ pub(crate) mod receivers;
 pub(crate) mod strict;
 
 use std::{
+    fs,
+    io::Read,
     net::TcpListener,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -42,6 +44,17 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     }
     eprintln!("SKIPPED: the corpus is not at {} (set TOWLINE_CORPUS)", folder.display());
     None
+}
+
+/// A file's bytes, decompressed where its name ends in `.gz`.
+pub(crate) fn read(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).expect("readable");
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).expect("gzip");
+        return plain;
+    }
+    bytes
 }
 
 /// A TCP port of 127.0.0.1 that was free a moment ago.

@@ -68,7 +68,6 @@ pub(crate) struct SyslogServer {
     command: String,
     log: PathBuf,
     out: PathBuf,
-    keys: [&'static str; 2],
     /// RFC 5425, mutual TLS: the client must be `shipper.test`.
     pub(crate) tls_port: u16,
 }
@@ -97,7 +96,7 @@ input(type="imtcp" address="127.0.0.1" port="{tls_port}" ruleset="all" StreamDri
         fs::write(&config, text).expect("configuration");
         let command =
             format!("rsyslogd -n -f {} -i {}", config.display(), folder.join("pid").display());
-        Self::started(command, folder, ["raw", "message"], tls_port)
+        Self::started(command, folder, tls_port)
     }
 
     /// syslog-ng.
@@ -129,12 +128,12 @@ log {{ source(s_tls); destination(d_out); }};
             config = config.display(),
             work = folder.display(),
         );
-        Self::started(command, folder, ["raw", "message"], tls_port)
+        Self::started(command, folder, tls_port)
     }
 
-    fn started(command: String, folder: PathBuf, keys: [&'static str; 2], tls_port: u16) -> Self {
+    fn started(command: String, folder: PathBuf, tls_port: u16) -> Self {
         let (log, out) = (folder.join("log"), folder.join("out.jsonl"));
-        let mut server = Self { process: None, command, log, out, keys, tls_port };
+        let mut server = Self { process: None, command, log, out, tls_port };
         server.start();
         server
     }
@@ -158,8 +157,7 @@ log {{ source(s_tls); destination(d_out); }};
     /// All that it received so far.
     pub(crate) fn received(&self) -> Vec<Received> {
         let Ok(file) = fs::File::open(&self.out) else { return Vec::new() };
-        let [raw, message] = self.keys;
-        let text = |value: &Value, key| value[key].as_str().unwrap_or_default().to_owned();
+        let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
         BufReader::new(file)
             .split(b'\n')
             .map(|line| {
@@ -167,7 +165,7 @@ log {{ source(s_tls); destination(d_out); }};
                 let value: Value = serde_json::from_slice(&line).unwrap_or_else(|error| {
                     panic!("{error}: {}", String::from_utf8_lossy(&line));
                 });
-                Received { raw: text(&value, raw), message: text(&value, message) }
+                Received { raw: text(&value, "raw"), message: text(&value, "message") }
             })
             .collect()
     }

@@ -25,7 +25,7 @@ use tokio::{
 
 use self::feed::{Numbers, Shelf};
 use super::{
-    Begin, Behind, Header, Kind, Schema, Settings, SyslogSettings, TlsSettings, Transport,
+    Begin, Header, Kind, Schema, Settings, SyslogSettings, TlsSettings, Transport,
     courier::{Courier, Parts},
     feed::Mark,
     render::{Framing, Render},
@@ -117,7 +117,6 @@ fn settings(kind: Kind) -> Settings {
         kind,
         kinds: vec![],
         severity_min: 0,
-        behind: Behind::Hold,
         start: Begin::Oldest,
         batch_events_max: 100,
         batch_bytes_max: 64 << 10,
